@@ -1,0 +1,96 @@
+"""The grammar every verb shares: ``RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]``, read left to right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from argparse import SUPPRESS
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+KEY_VALUE = re.compile(r"[A-Za-z_][\w.]*\+?=")
+# How argparse and jsonargparse name a key they do not know.
+UNKNOWN = (
+    re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE),
+    re.compile(r"Group '([\w.]+)' does not accept option '([\w.]+)'"),
+    re.compile(r"Option '([\w.]+)' is not accepted"),
+)
+
+
+def as_option(word: str) -> str:
+    """Turn one word of the grammar into the option that argparse understands."""
+    if KEY_VALUE.match(word):
+        return f"--{word}"
+    if word.endswith((".yaml", ".yml")) and not word.startswith("-"):
+        return f"--config={word}"
+    return word
+
+
+def files_of(words: Sequence[str]) -> list[str]:
+    """The recipe and its overlays among ``words``, in order."""
+    return [w for w in words if w.endswith((".yaml", ".yml")) and not w.startswith("-") and not KEY_VALUE.match(w)]
+
+
+def settings_of(words: Sequence[str]) -> list[str]:
+    """The ``key=value`` words, in order."""
+    return [w for w in words if KEY_VALUE.match(w)]
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """A sentence offering the known name most like ``name``, or nothing."""
+    leaves = {k.rsplit(".", 1)[-1]: k for k in reversed(known)}
+    match = difflib.get_close_matches(name, known, 1, 0.75)
+    match = match or [leaves[m] for m in difflib.get_close_matches(name.rsplit(".", 1)[-1], list(leaves), 1, 0.7)]
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+class RecipeGrammar:
+    """Mixin for a jsonargparse parser: positional YAML files, ``key=value`` words, short errors."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Abbreviations would accept a typo such as max_step=5 as max_steps=5.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+        """Parse the words of a command line (``sys.argv`` by default)."""
+        words = sys.argv[1:] if args is None else args
+        return super().parse_args([as_option(w) for w in words], *rest, **kwargs)  # type: ignore[misc]
+
+    def format_usage(self) -> str:
+        """Two lines where argparse prints a screenful."""
+        return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"  # type: ignore[attr-defined]
+
+    def error(self, message: str, *args: Any, **kwargs: Any) -> NoReturn:
+        """Fail with the message and the closest known key or class."""
+        super().error(f"{message}{self._hint(message)}", *args, **kwargs)  # type: ignore[misc]
+
+    def _hint(self, message: str) -> str:
+        if "Did you mean" in message:
+            return ""
+        known = [a.dest for a in self._actions if a.dest and a.help != SUPPRESS]  # type: ignore[attr-defined]
+        for pattern in UNKNOWN:
+            if (match := pattern.search(message)) and (hint := closest(".".join(match.groups()), known)):
+                return hint
+        return ""
+
+
+class RecipeParser(RecipeGrammar, ArgumentParser):
+    """The parser of the verbs that need no Lightning."""
+
+
+def run_verb(main: Callable[[], Any]) -> None:
+    """Run a verb; errors a user can mend become one sentence and exit status 1.
+
+    Those are ValueError, OSError, LookupError and FloatingPointError raised with a sentence by the rooms, and anything that derives from
+    them. Everything else is a fault of the program and keeps its traceback.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run the same command again to go on where it stopped")
+    except (ValueError, OSError, LookupError, FloatingPointError) as error:
+        cause = error.args[0] if isinstance(error, KeyError) and error.args else error
+        sys.exit(f"error: {cause}")

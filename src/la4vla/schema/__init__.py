@@ -1,0 +1,1 @@
+"""The shared nouns. Everything here needs numpy and torch, nothing else."""

@@ -1,0 +1,64 @@
+"""The grammar shared by all verbs."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from la4vla.cli import RecipeParser, as_option, files_of, settings_of
+
+
+@dataclass
+class Camera:
+    fps: int = 10
+    name: str = "wrist"
+
+
+@pytest.fixture
+def parser():
+    parser = RecipeParser(prog="python -m la4vla.test")
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(Camera, "camera")
+    parser.add_argument("--max_steps", type=int, default=1)
+    return parser
+
+
+def test_words_become_options():
+    assert as_option("a/b.yaml") == "--config=a/b.yaml"
+    assert as_option("camera.fps=3") == "--camera.fps=3"
+    assert as_option("trainer.callbacks+=X") == "--trainer.callbacks+=X"
+    assert as_option("after=la.yaml") == "--after=la.yaml"
+    words = ["a.yaml", "b.yaml", "after=c.yaml", "x=1"]
+    assert files_of(words) == ["a.yaml", "b.yaml"]
+    assert settings_of(words) == ["after=c.yaml", "x=1"]
+
+
+def test_later_words_win(parser, tmp_path):
+    (tmp_path / "a.yaml").write_text("camera: {fps: 1, name: base}\n")
+    (tmp_path / "b.yaml").write_text("camera: {fps: 2}\n")
+    config = parser.parse_args([str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "max_steps=7"])
+    assert (config.camera.fps, config.camera.name, config.max_steps) == (2, "base", 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["max_step=5"], "Did you mean 'max_steps'?"),
+        (["camera.fsp=5"], "Did you mean 'camera.fps'?"),
+        (["camera.fps=fast"], "camera.fps"),
+        (["missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_bad_words_fail_with_a_sentence(parser, capsys, words, said):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(words)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.startswith("usage: python -m la4vla.test RECIPE.yaml")
+
+
+def test_unknown_key_in_a_file_offers_the_closest(parser, capsys, tmp_path):
+    (tmp_path / "a.yaml").write_text("camera: {fpss: 1}\n")
+    with pytest.raises(SystemExit):
+        parser.parse_args([str(tmp_path / "a.yaml")])
+    assert "Did you mean 'camera.fps'?" in capsys.readouterr().err
