@@ -1,0 +1,1 @@
+"""Vision-language backbones: a batch in, tokens out."""

@@ -1,0 +1,146 @@
+"""A policy as a folder: ``config.json``, ``model.safetensors``, and ``backbone/`` with tokenizer and sizes.
+
+No pickle, no trainer: the configuration names classes of this package and their constructors' arguments, and the
+tensors are loaded by name. ``config.json`` is written last, so its presence means that the folder is complete.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from la4vla.models.backbones.base import Backbone
+from la4vla.models.heads.base import Head
+from la4vla.models.recorded import Recorded
+from la4vla.schema.statistics import Domain
+
+if TYPE_CHECKING:
+    from la4vla.models.policy import Policy
+
+FORMAT = 1
+ROOM = "la4vla.models."
+KEYS = {"format", "backbone", "head", "domains", "normalization"}
+
+P = TypeVar("P", bound="Policy")
+R = TypeVar("R", bound=Recorded)
+
+
+def save(policy: Policy, folder: Path) -> None:
+    """Writes ``policy`` into ``folder``, each file atomically; an older policy there is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").unlink(missing_ok=True)
+    _save_structure(policy.backbone, folder / "backbone")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
+    config = {
+        "format": FORMAT,
+        "backbone": _described(policy.backbone),
+        "head": _described(policy.head),
+        "domains": [domain.to_json() for domain in policy.domains],
+        "normalization": policy.normalization,
+    }
+    text = json.dumps(config, indent=2) + "\n"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+        save_file(tensors, Path(scratch) / "model.safetensors")
+        (Path(scratch) / "config.json").write_text(text, encoding="utf-8")
+        for name in ("model.safetensors", "config.json"):
+            _sync(Path(scratch) / name)
+            os.replace(Path(scratch) / name, folder / name)
+    _sync(folder)
+
+
+def _save_structure(backbone: Backbone, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
+        backbone.save_structure(Path(scratch) / folder.name)
+        for file in (Path(scratch) / folder.name).iterdir():
+            _sync(file)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(Path(scratch) / folder.name, folder)
+
+
+def _sync(path: Path) -> None:
+    """Waits until ``path`` is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _described(module: Recorded) -> dict[str, Any]:
+    cls = type(module)
+    return {"class": f"{cls.__module__}.{cls.__qualname__}", "arguments": module.arguments}
+
+
+def load(cls: type[P], folder: Path) -> P:
+    """The policy that :func:`save` wrote into ``folder``, on the CPU in evaluation mode.
+
+    Raises:
+        ValueError: If the folder is no complete policy of this format, or its tensors do not fit its configuration.
+    """
+    config = _read(folder)
+    backbone_class, arguments = _resolved(config["backbone"], Backbone)
+    backbone = backbone_class.rebuild(arguments, folder / "backbone")
+    head_class, arguments = _resolved(config["head"], Head)
+    domains = [Domain.from_json(domain) for domain in config["domains"]]
+    policy = cls(backbone, head_class(**arguments), domains, config["normalization"])
+    _fill(policy, folder / "model.safetensors")
+    return policy.eval()
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no finished policy: config.json is missing.")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that wrote it."
+        )
+    if config.keys() != KEYS:
+        raise ValueError(f"{path} must have exactly the keys {sorted(KEYS)}, differing in {sorted(config.keys() ^ KEYS)}.")
+    return config
+
+
+def _resolved(described: dict[str, Any], base: type[R]) -> tuple[type[R], dict[str, Any]]:
+    """The class a configuration names, and arguments its constructor takes."""
+    name = described["class"]
+    module, _, qualname = name.rpartition(".")
+    found = None
+    if name.startswith(ROOM) and importlib.util.find_spec(module):
+        found = getattr(importlib.import_module(module), qualname, None)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise ValueError(f"config.json names '{name}', which is no {base.__name__} of la4vla.models.")
+    arguments = described["arguments"]
+    unknown = sorted(arguments.keys() - inspect.signature(found.__init__).parameters.keys())
+    if unknown:
+        raise ValueError(f"config.json gives {unknown} to {qualname}, which takes no such arguments.")
+    return found, arguments
+
+
+def _fill(policy: Policy, path: Path) -> None:
+    """Loads the tensors of ``path`` into ``policy``: all of them, and nothing else."""
+    if not path.is_file():
+        raise ValueError(f"{path} is missing.")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
+    expected = policy.state_dict()
+    missing, surplus = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or surplus:
+        raise ValueError(f"{path} lacks the tensors {missing[:3]} and has unknown ones {surplus[:3]}.")
+    for name, tensor in expected.items():
+        if tensor.shape != tensors[name].shape:
+            raise ValueError(
+                f"{path} holds '{name}' of shape {tuple(tensors[name].shape)}, config.json asks for {tuple(tensor.shape)}."
+            )
+    policy.load_state_dict(tensors)

@@ -1,0 +1,1 @@
+"""Heads: tokens in, a loss per sample or an action chunk out."""

@@ -1,0 +1,76 @@
+"""A stand-in for the pretraining of a vision-language model, at the scale of a laptop."""
+
+from __future__ import annotations
+
+import re
+from zlib import crc32
+
+import torch
+import torch.nn.functional as F
+from einops import repeat
+from torch import Tensor, nn
+
+from la4vla.models.backbones.base import Tokens
+from la4vla.models.heads.base import Head
+from la4vla.models.heads.cross_attention import Block
+from la4vla.schema.batch import Batch
+
+
+class AlignmentHead(Head):
+    """From image tokens alone, tells where the robot is and which words its instruction holds.
+
+    A few learned queries look at the image tokens; a causal language model computes them before it reads the
+    instruction, so nothing can be copied. Their answer predicts the normalised proprioception (mean squared error) and
+    the bag of words of the instruction (binary cross-entropy over ``crc32(word) % buckets``, where present and absent
+    words weigh the same). The loss of a sample is the sum of the two.
+
+    Args:
+        width: Width of the backbone's tokens.
+        proprioception_dim: Dimensions to predict. Padded ones would count as zeros to be learned, so give the
+            embodiment's own number.
+        buckets: Hash buckets for words.
+        queries: Learned queries.
+        heads: Attention heads; must divide ``width``.
+        feedforward: Inner width of the block's MLP, as a multiple of ``width``.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        proprioception_dim: int,
+        buckets: int = 512,
+        queries: int = 4,
+        heads: int = 4,
+        feedforward: int = 2,
+    ) -> None:
+        super().__init__()
+        self.proprioception_dim, self.buckets = proprioception_dim, buckets
+        self.queries = nn.Parameter(torch.randn(queries, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        self.block = Block(width, heads, feedforward * width, dropout=0.0)
+        self.out = nn.Linear(queries * width, proprioception_dim + buckets)
+
+    def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
+        """``(B,)`` float32.
+
+        Raises:
+            ValueError: If a sample shows no image: it has nothing to align.
+        """
+        if not bool(tokens.image.any(1).all()):
+            raise ValueError(
+                "An alignment loss looks at images, and this batch holds samples without any: give the recipe sources "
+                "with vision: visible only."
+            )
+        context = self.block.project(self.norm(tokens.embeddings))
+        queries = repeat(self.queries, "q d -> b q d", b=len(batch))
+        answer = self.block(queries, torch.zeros_like(queries[:, :1]), context, tokens.image[:, None, None])
+        pose, words = self.out(answer.flatten(1)).float().split([self.proprioception_dim, self.buckets], dim=1)
+        return F.mse_loss(pose, batch.proprioception, reduction="none").mean(1) + self._word_loss(words, batch)
+
+    def _word_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        present = torch.zeros(logits.shape, dtype=torch.bool)
+        for row, instruction in zip(present, batch.instructions, strict=True):
+            row[[crc32(word.encode()) % self.buckets for word in re.findall(r"\w+", instruction.lower())]] = True
+        present = present.to(logits.device)
+        error = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none")
+        return sum((error * side).sum(1) / side.sum(1).clamp(min=1) for side in (present, ~present)) / 2

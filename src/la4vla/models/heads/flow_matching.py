@@ -1,0 +1,155 @@
+"""The flow-matching action head of LA4VLA: cross-attention blocks that predict one velocity for the whole chunk."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from la4vla.models.backbones.base import Tokens
+from la4vla.models.heads.base import ActionHead
+from la4vla.models.heads.cross_attention import Block, Context
+from la4vla.models.heads.draws import beta, uniforms
+from la4vla.models.heads.sinusoids import sinusoids
+from la4vla.schema.batch import Batch
+
+TIMES = 1000
+
+
+class FlowMatchingHead(ActionHead):
+    """Learns the velocity that carries uniform noise to actions along straight lines.
+
+    Flow time runs from t = 0 (noise) to t = 1 (action): ``x_t = (1 - t) x_0 + t a``, target ``v = a - x_0``, with
+    ``x_0 ~ U[-1, 1]`` and ``t ~ Beta`` (LA4VLA, section 3; Evo-1). Chunks come from Euler steps of size 1 / N.
+
+    Where the last steps of a chunk are padding, ``x_t`` takes the action there as 0, the middle of the normalised range:
+    ``x_t = (1 - t) x_0``. Steps are mixed by the pooling layer, so what stands there matters. At inference every step
+    carries noise of the level that belongs to t, thus so it does in training; only the signal, which nobody knows
+    beyond an episode's end, is missing. The padded values themselves reach neither input nor loss.
+
+    Args:
+        width: Width of the backbone's tokens, and of this head.
+        horizon: Steps ``H`` in a chunk.
+        action_dim: Dimensions ``A`` per step, padding included.
+        proprioception_dim: Dimensions ``S``, padding included.
+        layers: Number of blocks.
+        heads: Attention heads; must divide ``width``.
+        hidden: Inner width of the proprioception and the output MLP.
+        feedforward: Inner width of a block's MLP, as a multiple of ``width``.
+        dropout: Dropout of attention probabilities, drawn from torch's own generator: the one thing in a loss that
+            is not a function of the sample alone.
+        integration_steps: Euler steps ``N`` per chunk.
+        time_alpha: First parameter of t's Beta distribution, a positive integer.
+        time_beta: Second parameter, a positive integer.
+        time_min: Training times are clamped from below to this.
+        time_max: Training times are clamped from above to this.
+    """
+
+    times: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        horizon: int = 16,
+        action_dim: int = 24,
+        proprioception_dim: int = 24,
+        layers: int = 8,
+        heads: int = 8,
+        hidden: int = 1024,
+        feedforward: int = 4,
+        dropout: float = 0.2,
+        integration_steps: int = 32,
+        time_alpha: int = 2,
+        time_beta: int = 2,
+        time_min: float = 0.02,
+        time_max: float = 0.98,
+    ) -> None:
+        super().__init__()
+        self.horizon, self.action_dim, self.proprioception_dim = horizon, action_dim, proprioception_dim
+        self.integration_steps = integration_steps
+        self.time_alpha, self.time_beta, self.time_range = time_alpha, time_beta, (time_min, time_max)
+        self.proprioception = nn.Sequential(
+            nn.Linear(proprioception_dim, hidden), nn.ReLU(), nn.Linear(hidden, width)
+        )
+        self.action_in = nn.Linear(action_dim, width)
+        # A chunk of one step needs neither a place in the chunk nor pooling.
+        self.action_mix = None if horizon == 1 else nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+        )  # fmt: skip
+        self.blocks = nn.ModuleList(Block(width, heads, feedforward * width, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.pool = None if horizon == 1 else nn.Linear(horizon * width, width)
+        self.out = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, horizon * action_dim))
+        self.register_buffer("times", sinusoids(TIMES, width), persistent=False)
+        self.register_buffer("steps", sinusoids(horizon, width), persistent=False)
+
+    def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
+        """``(B,)`` float32: mean squared error of the velocity over each sample's valid entries.
+
+        Raises:
+            ValueError: If ``batch`` has no actions, mask or draws, or another horizon.
+        """
+        actions, mask, draw = self._targets(batch)
+        unit = uniforms(draw, self.time_alpha + self.time_beta - 1 + self.horizon * self.action_dim).to(actions.device)
+        unit_times, unit_noise = unit.split([self.time_alpha + self.time_beta - 1, self.horizon * self.action_dim], 1)
+        time = beta(unit_times, self.time_alpha).clamp(*self.time_range)
+        noise = self._noise(unit_noise, mask)
+        actions = torch.where(mask, actions, 0.0)
+        moment = torch.lerp(noise, actions, time[:, None, None])
+        velocity = self.velocity(moment, time, self.context(tokens, batch))
+        error = torch.where(mask, velocity.float() - (actions - noise), 0.0).square()
+        return error.sum((1, 2)) / mask.sum((1, 2))
+
+    @torch.no_grad()
+    def sample(self, tokens: Tokens, batch: Batch, *, noise: Tensor | None = None) -> Tensor:
+        """``(B, H, A)``: ``integration_steps`` Euler steps of ``dx/dt = v(x, t)`` from noise at t = 0 to t = 1."""
+        context, mask = self.context(tokens, batch), batch.action_mask
+        x = self._start(tokens, batch) if noise is None else noise
+        for step in range(self.integration_steps):
+            x = x if mask is None else x * mask
+            time = torch.full((len(x),), step / self.integration_steps, device=x.device)
+            x = x + self.velocity(x, time, context).float() / self.integration_steps
+        return x if mask is None else x * mask
+
+    def _start(self, tokens: Tokens, batch: Batch) -> Tensor:
+        rows, device = len(tokens.embeddings), tokens.embeddings.device
+        if batch.draw is None:
+            return torch.rand(rows, self.horizon, self.action_dim, device=device) * 2 - 1
+        return self._noise(uniforms(batch.draw, self.horizon * self.action_dim).to(device), None)
+
+    def context(self, tokens: Tokens, batch: Batch) -> Context:
+        """What every block sees of the tokens and of one proprioception token, projected once."""
+        proprioception = self.proprioception(batch.proprioception)[:, None]
+        # Under autocast the token of the MLP is of the lower precision; casting here spares every block its own cast.
+        seen = torch.cat([tokens.embeddings.to(proprioception.dtype), proprioception], dim=1)
+        mask = rearrange(F.pad(tokens.mask, (0, 1), value=True), "b l -> b 1 1 l")
+        return Context([block.project(seen) for block in self.blocks], mask)
+
+    def velocity(self, x: Tensor, time: Tensor, context: Context) -> Tensor:
+        """``(B, H, A)``: the field at ``x`` of the same shape and ``time`` of shape ``(B,)`` in [0, 1]."""
+        hidden = self.action_in(x)
+        if self.action_mix is not None:
+            hidden = self.action_mix(F.relu(hidden) + self.steps)
+        moment = self.times[(time * (TIMES - 1)).long()][:, None]
+        for block, projected in zip(self.blocks, context.blocks, strict=True):
+            hidden = block(hidden, moment, projected, context.mask)
+        hidden = self.norm(hidden).flatten(1)
+        hidden = hidden if self.pool is None else self.pool(hidden)
+        return rearrange(self.out(hidden), "b (h a) -> b h a", h=self.horizon)
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        if batch.actions is None or batch.action_mask is None or batch.draw is None:
+            raise ValueError("A flow-matching loss needs actions, action_mask and draw; this batch lacks one of them.")
+        if batch.actions.shape[1:] != (self.horizon, self.action_dim):
+            raise ValueError(
+                f"The head predicts chunks of {self.horizon} steps x {self.action_dim} dimensions, the batch holds "
+                f"{batch.actions.shape[1]} x {batch.actions.shape[2]}: give data and head the same horizon."
+            )
+        return batch.actions, batch.action_mask, batch.draw
+
+    def _noise(self, unit: Tensor, mask: Tensor | None) -> Tensor:
+        """Uniform numbers in [0, 1) as noise in [-1, 1), zero on dimensions the embodiment does not have."""
+        noise = rearrange(unit * 2 - 1, "b (h a) -> b h a", h=self.horizon)
+        return noise if mask is None else noise * mask.any(1, keepdim=True)

@@ -1,0 +1,142 @@
+"""A policy: normalizer, backbone and head, physical units on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from la4vla.models import checkpoint, inheritance
+from la4vla.models.backbones.base import Backbone
+from la4vla.models.heads.base import ActionHead, Head
+from la4vla.models.normalizer import Normalization, Normalizer
+from la4vla.models.observations import gather
+from la4vla.schema.batch import Batch
+from la4vla.schema.observation import ActionChunk, Observation
+from la4vla.schema.statistics import Domain
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; each submodule then returns to its own mode."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+class Policy(nn.Module):
+    """Turns observations into action chunks, and batches into losses.
+
+    Args:
+        backbone: Images and instructions to tokens.
+        head: Tokens to a loss, and to a chunk if it is an :class:`~la4vla.models.heads.base.ActionHead`.
+        domains: The bodies and views of the training data, one per embodiment, with their statistics.
+        normalization: Which statistics map physical units to [-1, 1].
+    """
+
+    def __init__(
+        self, backbone: Backbone, head: Head, domains: Sequence[Domain], normalization: Normalization = "bounds"
+    ) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+        self.normalization: Normalization = normalization
+        self.adopt(domains)
+
+    def adopt(self, domains: Sequence[Domain]) -> None:
+        """Takes ``domains`` and their statistics in place of those it had."""
+        head, self.domains = self.head, list(domains)
+        widest = max(len(domain.actions.mean) for domain in domains)
+        action_dim = head.action_dim if isinstance(head, ActionHead) else widest
+        device = next(head.parameters()).device
+        self.normalizer = Normalizer(domains, head.proprioception_dim, action_dim, self.normalization).to(device)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """``(B,)`` float32, one loss per sample; ``batch`` is in physical units.
+
+        Samples that see equally many views run together, so that one without vision is never padded to one with it.
+
+        Raises:
+            ValueError: If the batch does not fit backbone, head or domains.
+        """
+        batch = self._normalised(batch)
+        seen = batch.visible.sum(1)
+        counts = seen.unique()
+        if len(counts) == 1:
+            return self.head.loss(self.backbone(batch), batch)
+        loss = torch.empty(len(batch), device=batch.proprioception.device)
+        groups = [(seen == count).nonzero()[:, 0] for count in counts]
+        parts = [batch.rows(rows) for rows in groups]
+        losses = torch.cat([self.head.loss(self.backbone(part), part) for part in parts])
+        return loss.index_copy(0, torch.cat(groups), losses)
+
+    @torch.no_grad()
+    def act(self, observations: Sequence[Observation], draws: Sequence[int] | None = None) -> list[ActionChunk]:
+        """One chunk per observation, always in evaluation mode.
+
+        Args:
+            observations: Any mix of the policy's embodiments, with or without images.
+            draws: One seed per observation: the same seed and observation give the same chunk. None draws from torch.
+
+        Raises:
+            ValueError: If an observation does not fit what the policy was trained on.
+            TypeError: If the head does not act.
+        """
+        if not isinstance(self.head, ActionHead):
+            raise TypeError(f"{type(self.head).__name__} trains a backbone and does not act: fit an action head first.")
+        domains = {domain.embodiment.name: domain for domain in self.domains}
+        batch = gather(observations, draws, domains, self.backbone.views).to(self.device)
+        rows = self.normalizer.rows(batch.embodiments)
+        mask = self.normalizer.action_mask(rows)[:, None].expand(-1, self.head.horizon, -1)
+        batch = replace(self._normalised(batch), action_mask=mask)
+        with _evaluating(self):
+            chunks = self.head.sample(self.backbone(batch), batch)
+        physical = self.normalizer.physical_actions(chunks.float(), rows).cpu().numpy()
+        dims = [len(domains[name].embodiment.actions) for name in batch.embodiments]
+        named = zip(physical, dims, batch.embodiments, strict=True)
+        return [ActionChunk(actions=chunk[:, :dim], embodiment=name) for chunk, dim, name in named]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.normalizer.action_centre.device
+
+    def _normalised(self, batch: Batch) -> Batch:
+        """``batch`` with numbers in [-1, 1], padded to the head's dimensions."""
+        rows = self.normalizer.rows(batch.embodiments)
+        batch = replace(batch, proprioception=self.normalizer.proprioception(batch.proprioception, rows))
+        if batch.actions is None or batch.action_mask is None:
+            return batch
+        actions = self.normalizer.actions(batch.actions, rows)
+        dims = self.normalizer.action_mask(rows)[:, None]
+        surplus = actions.shape[-1] - batch.action_mask.shape[-1]
+        mask = F.pad(batch.action_mask, (0, surplus)) & dims
+        if not bool(mask.any(2).any(1).all()):
+            raise ValueError("A sample without a single valid action has no loss: cut windows inside their episodes.")
+        return replace(batch, actions=actions, action_mask=mask)
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """All parameters by part: the backbone's and ``head``."""
+        return {**self.backbone.parts(), "head": list(self.head.parameters())}
+
+    def inherit(self, predecessor: Policy) -> str:
+        """Takes over a predecessor's weights and statistics; see :func:`la4vla.models.inheritance.inherit`."""
+        return inheritance.inherit(self, predecessor)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes ``config.json``, ``model.safetensors`` and the backbone's files; see :mod:`la4vla.models.checkpoint`."""
+        checkpoint.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The policy saved in ``folder``, on the CPU in evaluation mode, without any hub."""
+        return checkpoint.load(cls, Path(folder))
