@@ -1,0 +1,1 @@
+"""Simulators, as environments a policy can act in and readers can record from."""
