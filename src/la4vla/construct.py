@@ -1,0 +1,36 @@
+"""``python -m la4vla.construct CARD.yaml [key=value ...]``: demonstrations to shards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from la4vla.cli import run_verb
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Build the sets a card declares and print what each came to."""
+    from la4vla.construction.build import build
+    from la4vla.construction.card import read_card
+
+    declaration = read_card(sys.argv[1:] if words is None else words)
+    console = Console()
+    for name, manifest in build(declaration).items():
+        folder = declaration.folder / name
+        size_mb = sum((folder / entry.file).stat().st_size for entry in manifest.shards) / 1e6
+        title = f"{folder}: {sum(e.records for e in manifest.shards)} {manifest.unit}s, {size_mb:.1f} MB"
+        table = Table("processing phase", "episodes", "frames", "frames / ep.", title=title, title_justify="left")
+        for row in manifest.phases:
+            table.add_row(
+                row["phase"], f"{row['episodes']:,}", f"{row['frames']:,}", f"{row['frames_per_episode']:.2f}"
+            )
+        console.print(table)
+        if manifest.dropped:
+            console.print("dropped: " + ", ".join(f"{n} × {reason}" for reason, n in manifest.dropped.items()))
+
+
+if __name__ == "__main__":
+    run_verb(main)

@@ -1,0 +1,1 @@
+"""Construction of language-action data, in the order of the paper's section 4."""

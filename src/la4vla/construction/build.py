@@ -1,0 +1,138 @@
+"""Building the shard sets of a card: in parallel, resumable, the same bytes whatever the number of processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from la4vla.construction.card import Card, Declaration, read_card
+from la4vla.construction.export import Export
+from la4vla.construction.finish import finish_set
+from la4vla.construction.group import PROGRESS, Report, build_group
+from la4vla.construction.pool import run_jobs
+from la4vla.data.manifest import MANIFEST_NAME, Manifest
+from la4vla.data.readers.base import Key
+
+
+def ensure_built(folder: str | Path) -> None:
+    """Build the shard set ``folder`` from the card beside its parent where it is not finished.
+
+    ``shards/metaworld/la`` belongs to the card ``shards/metaworld.yaml``, as its export ``la``.
+
+    Raises:
+        FileNotFoundError: If the set is not finished and there is no such card.
+        ValueError: If the card has no such export.
+    """
+    folder = Path(folder)
+    if (folder / MANIFEST_NAME).exists():
+        return
+    path = folder.parent.with_suffix(".yaml")
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished shard set, and there is no card {path} to build it from.")
+    declaration = read_card([str(path)])
+    if folder.name not in declaration.card.exports:
+        exports = ", ".join(declaration.card.exports)
+        raise ValueError(f"The card {path} has no export {folder.name!r}; its exports are {exports}.")
+    build(declaration)
+
+
+def build(declaration: Declaration) -> dict[str, Manifest]:
+    """Build every export of a card that is not finished, and return the manifests of all.
+
+    Groups that an interrupted build of the same card finished are not built again.
+
+    Raises:
+        ValueError: If a finished set was built from another declaration.
+        OSError: If the disk fills up or a worker dies.
+    """
+    card, folder = declaration.card, declaration.folder
+    declared = {name: _declared(declaration, name) for name in card.exports}
+    finished = {name: m for name in card.exports if (m := _finished(folder / name, declared[name])) is not None}
+    pending = {name: export for name, export in card.exports.items() if name not in finished}
+    if pending:
+        reports = _build_groups(declaration, pending)
+        for name, export in pending.items():
+            finished[name] = finish_set(card, folder / name, name, export, reports, declared[name])
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return {name: finished[name] for name in card.exports}
+
+
+def _declared(declaration: Declaration, name: str) -> dict[str, Any]:
+    """What the set ``name`` depends on, as plain JSON values."""
+    words = {k: v for k, v in declaration.words.items() if k != "exports"}
+    plain: dict[str, Any] = json.loads(json.dumps({**words, "export": declaration.words["exports"][name]}))
+    return plain
+
+
+def _finished(folder: Path, declared: Mapping[str, Any]) -> Manifest | None:
+    if not (folder / MANIFEST_NAME).exists():
+        return None
+    manifest = Manifest.read(folder)
+    differing = sorted(_differences(manifest.card, declared))
+    if differing:
+        raise ValueError(
+            f"{folder} is finished, but was built from another declaration ({'; '.join(differing[:4])}). "
+            "Remove that folder to build it anew, or build elsewhere with folder=..."
+        )
+    return manifest
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in {**old, **new}:
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+    elif old != new:
+        yield f"{key}: {old} there, {new} now"
+
+
+def _build_groups(declaration: Declaration, pending: Mapping[str, Export]) -> list[Report]:
+    """Build the groups that are missing and return the reports of all, in order."""
+    card, folder = declaration.card, declaration.folder
+    groups, members = _groups(card)
+    words = json.dumps(declaration.words, sort_keys=True)
+    digest = hashlib.sha256(words.encode()).hexdigest()
+    needed = [n for n, keys in enumerate(groups) if any(not members[name].isdisjoint(keys) for name in pending)]
+    reports: dict[int, Report] = {}
+    for number in needed:
+        report = Report.read(folder, number)
+        if report and report.declaration == digest and pending.keys() <= report.shards.keys():
+            reports[number] = report
+    jobs = {
+        number: partial(build_group, card, pending, members, number, groups[number], folder, digest)
+        for number in needed
+        if number not in reports
+    }
+    with _progress() as bar:
+        task = bar.add_task(str(folder), total=sum(len(groups[n]) for n in needed), dropped=0)
+        bar.update(task, completed=sum(len(groups[n]) for n in reports))
+        for number, report in run_jobs(jobs, card.workers):
+            reports[number] = report
+            bar.update(task, advance=len(groups[number]), dropped=sum(r.failed for r in reports.values()))
+    return [reports[number] for number in needed]
+
+
+def _groups(card: Card) -> tuple[list[list[Key]], dict[str, frozenset[Key]]]:
+    """The demonstrations of every shard group, and those of every export, finished or not."""
+    members = {name: frozenset(card.reader.keys(e.tasks, e.episodes)) for name, e in card.exports.items()}
+    wanted = frozenset[Key]().union(*members.values())
+    keys = [key for key in card.reader.keys() if key in wanted]
+    size = card.episodes_per_shard
+    return [keys[i : i + size] for i in range(0, len(keys), size)], members
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("episodes, {task.fields[dropped]} dropped"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )

@@ -1,0 +1,100 @@
+"""A card: the declaration of how shard sets are made, and its reading from YAML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from la4vla.cli import RecipeParser, files_of
+from la4vla.construction.consistency import Consistency
+from la4vla.construction.export import Export
+from la4vla.construction.segmenters.base import Segmenter
+from la4vla.construction.segmenters.kinematic import KinematicSegmenter  # noqa: F401  (short class name in cards)
+from la4vla.data.readers.base import Reader
+
+# What says how to build, not what; the built bytes do not depend on it.
+MEANS = ("processes", "folder", "config")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What data exists and how it is made.
+
+    Args:
+        reader: Where demonstrations come from.
+        exports: The shard sets, by name. Exports that share demonstrations are written in one pass.
+        segmenter: What cuts them into atomic actions; needed by exports of segments.
+        consistency: The check that a segment must pass.
+        jpeg_quality: From 1 to 100; 95 shows no artefacts at 64 pixels.
+        episodes_per_shard: Demonstrations in one shard, the unit of parallel work and of resuming.
+        processes: Worker processes; None takes one per available core.
+        folder: Where the sets go; None takes the folder beside the card that bears its name.
+
+    Raises:
+        ValueError: If a number is out of range, an export of segments has no segmenter, or one of frames no view.
+    """
+
+    reader: Reader
+    exports: dict[str, Export]
+    segmenter: Segmenter | None = None
+    consistency: Consistency = field(default_factory=Consistency)
+    jpeg_quality: int = 95
+    episodes_per_shard: int = 20
+    processes: int | None = None
+    folder: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ValueError(f"jpeg_quality must lie in 1..100, got {self.jpeg_quality}.")
+        if self.episodes_per_shard < 1 or (self.processes is not None and self.processes < 1):
+            raise ValueError("episodes_per_shard and processes must be at least 1.")
+        if not self.exports:
+            raise ValueError("The card has no exports, so there is nothing to build.")
+        for name, export in self.exports.items():
+            if export.unit == "segment" and self.segmenter is None:
+                raise ValueError(f"Export {name!r} is of segments, but the card has no segmenter.")
+            if export.frames and self.reader.view is None:
+                raise ValueError(f"Export {name!r} wants frames, but the reader has no view.")
+            self.reader.keys(export.tasks, export.episodes)
+
+    @property
+    def workers(self) -> int:
+        """How many processes build."""
+        return self.processes or len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A card with its own words: ``words`` is what the manifest keeps, ``folder`` where the sets go."""
+
+    card: Card
+    words: Mapping[str, Any]
+    folder: Path
+
+
+def read_card(words: Sequence[str]) -> Declaration:
+    """Parse ``card.yaml [key=value ...]``.
+
+    Raises:
+        ValueError: If no card is named, or its parts do not fit together.
+        FileNotFoundError: If the card does not exist.
+    """
+    files = files_of(words)
+    if not files:
+        raise ValueError("Name the card to build from, for example shards/metaworld.yaml.")
+    for file in files:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"There is no card {file}.")
+    parser = RecipeParser(prog="la4vla.construct", exit_on_error=True)
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(Card, as_group=False)
+    config = parser.parse_args(list(words))
+    declared = yaml.safe_load(parser.dump(config, skip_none=False))
+    card: Card = Card(**{k: v for k, v in vars(parser.instantiate_classes(config)).items() if k != "config"})
+    folder = Path(card.folder) if card.folder else Path(files[0]).with_suffix("")
+    return Declaration(card, {k: v for k, v in declared.items() if k not in MEANS}, folder)

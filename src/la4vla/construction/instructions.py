@@ -1,0 +1,71 @@
+"""Vision-agnostic instructions: action type, direction and object status in varied plain English."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from la4vla.schema.primitives import Primitive, Status
+
+# {where} is filled with direction words and is present wherever a primitive has a direction, so that a policy that sees
+# nothing can know where to go. No template names an object, its looks or its place.
+TEMPLATES: dict[Primitive, tuple[str, ...]] = {
+    Primitive.GRASP: (
+        "close the gripper to grasp the object",
+        "grasp the object by closing the gripper",
+        "align with and grasp the object",
+        "close the gripper around the object",
+    ),
+    Primitive.PLACE: (
+        "open the gripper to release the object",
+        "release the held object by opening the gripper",
+        "place the object and open the gripper",
+        "let go of the object",
+    ),
+    Primitive.LIFT: (
+        "lift the object {where} while holding it",
+        "raise the held object {where}",
+        "carry the held object {where}",
+        "move {where} while holding the object",
+    ),
+    Primitive.LOWER: (
+        "lower the object {where} while holding it",
+        "bring the held object {where}",
+        "carry the held object {where}",
+        "move {where} while holding the object",
+    ),
+    Primitive.TRANSPORT: (
+        "transport the object {where} while holding it",
+        "transport the held object {where}",
+        "carry the object {where} while holding it",
+        "move {where} while holding the object",
+    ),
+    Primitive.MOVE: (
+        "move {where} while holding nothing",
+        "move the empty gripper {where}",
+        "move {where} with an empty gripper",
+        "move the gripper {where} while holding nothing",
+        "go {where} without holding anything",
+    ),
+    Primitive.WAIT: (
+        "wait and stay still {status}",
+        "hold still {status}",
+        "keep the gripper where it is {status}",
+    ),
+}
+
+STATUS_WORDS = {Status.HOLDING: "while holding the object", Status.EMPTY: "while holding nothing"}
+
+
+def write_instruction(primitive: Primitive, directions: Sequence[str], status: Status, variant: str) -> str:
+    """The instruction of a segment; which template is taken is a hash of ``variant``, the same on every machine.
+
+    Raises:
+        ValueError: If a primitive that needs a direction has none.
+    """
+    templates = TEMPLATES[primitive]
+    digest = hashlib.sha256(variant.encode()).digest()
+    template = templates[int.from_bytes(digest[:4], "big") % len(templates)]
+    if "{where}" in template and not directions:
+        raise ValueError(f"The instruction of a {primitive} segment must state a direction, got none.")
+    return template.format(where=" and ".join(directions), status=STATUS_WORDS[status])

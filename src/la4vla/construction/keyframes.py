@@ -1,0 +1,124 @@
+"""Keyframes: moments when the arm rests or the gripper opens or closes (LA4VLA, section 7.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.signal import savgol_filter
+
+from la4vla.schema.episode import Episode
+
+Event = Literal["static", "gripper_open", "gripper_close"]
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A step of an episode and what happens there; ``time_s`` is the step in seconds."""
+
+    step: int
+    event: Event
+    time_s: float
+
+
+@dataclass(frozen=True)
+class KeyframeDetector:
+    """Finds low-motion intervals of the arm and transitions of the gripper.
+
+    The paper describes every stage but its numbers did not survive publication; the defaults are ours, chosen on
+    80 Hz demonstrations. Lengths are in steps.
+
+    Args:
+        smoothing_window: Length of the Savitzky-Golay filter over the state differences: odd, about an eighth of a
+            second, well below the shortest pause of interest.
+        smoothing_order: Order of its polynomials; 2 keeps the height of speed peaks, which the threshold rests on.
+        weights: One weight per arm dimension in the mean of magnitudes; None weighs all alike.
+        static_ratio: A step is still where its magnitude is below this fraction of the episode's mean magnitude:
+            adaptive, so that slow and fast demonstrators are treated alike.
+        static_window: Length of the window around a step that is judged with it.
+        static_proportion: Share of that window that must be still; below 1 so that one jerk does not end a pause.
+        gripper_threshold: Opening, between 0 (the episode's least) and 1 (its greatest), that a transition crosses;
+            the middle, which prefers neither state.
+        gripper_window: Steps averaged before and after a candidate transition; longer than the gripper's jitter.
+        gripper_gap: Transitions closer than this are one.
+        gripper_range: An opening that varies by less than this fraction of the embodiment's stroke has no
+            transitions; without it min-max normalisation would turn a resting gripper's noise into events.
+    """
+
+    smoothing_window: int = 11
+    smoothing_order: int = 2
+    weights: tuple[float, ...] | None = None
+    static_ratio: float = 0.2
+    static_window: int = 5
+    static_proportion: float = 0.8
+    gripper_threshold: float = 0.5
+    gripper_window: int = 5
+    gripper_gap: int = 10
+    gripper_range: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.smoothing_window % 2 == 0 or self.smoothing_window <= self.smoothing_order:
+            raise ValueError(
+                f"smoothing_window must be odd and above smoothing_order, got {self.smoothing_window} and "
+                f"{self.smoothing_order}."
+            )
+
+    def detect(self, episode: Episode) -> list[Keyframe]:
+        """All keyframes of an episode, in temporal order."""
+        found: list[tuple[int, Event]] = [
+            ((start + stop - 1) // 2, "static") for start, stop in self.static_intervals(episode)
+        ]
+        found += self.gripper_transitions(episode)
+        hz = episode.embodiment.control_hz
+        return [Keyframe(step, event, step / hz) for step, event in sorted(found)]
+
+    def magnitude(self, episode: Episode) -> np.ndarray:
+        """Scalar arm motion per step, ``(T,)`` from 0 to 1: weighted mean of normalised state differences."""
+        arm = episode.proprioception
+        if episode.embodiment.gripper is not None:
+            arm = np.delete(arm, episode.embodiment.gripper, axis=1)
+        if len(arm) < 2:
+            return np.zeros(len(arm))
+        differences = np.diff(arm.astype(np.float64), axis=0)
+        if len(differences) >= self.smoothing_window:
+            differences = savgol_filter(differences, self.smoothing_window, self.smoothing_order, axis=0)
+        greatest = np.abs(differences).max(axis=0)
+        # Symmetric min-max: zero stays zero. A dimension that never moves says nothing.
+        normalised = differences / np.where(greatest > 1e-9, greatest, np.inf)
+        magnitude = np.average(np.abs(normalised), axis=1, weights=self.weights)
+        return np.append(magnitude, magnitude[-1])
+
+    def static_intervals(self, episode: Episode) -> list[tuple[int, int]]:
+        """Half-open intervals of steps in which the arm rests."""
+        magnitude = self.magnitude(episode)
+        still = magnitude < self.static_ratio * magnitude.mean()
+        share = np.convolve(still, np.ones(self.static_window), "same")
+        share /= np.convolve(np.ones(len(still)), np.ones(self.static_window), "same")
+        return runs(still & (share >= self.static_proportion))
+
+    def gripper_transitions(self, episode: Episode) -> list[tuple[int, Event]]:
+        """Steps at which the mean opening before and after lie on different sides of the threshold."""
+        body, window = episode.embodiment, self.gripper_window
+        if body.gripper is None or len(episode) < 2 * window:
+            return []
+        opening = episode.proprioception[:, body.gripper].astype(np.float64)
+        opening = (opening - body.gripper_closed) / (body.gripper_open - body.gripper_closed)
+        least, greatest = opening.min(), opening.max()
+        if greatest - least < self.gripper_range:
+            return []
+        opening = (opening - least) / (greatest - least)
+        means = np.convolve(opening, np.ones(window) / window, "valid")
+        before, after = means[:-window], means[window:]
+        closes = (before >= self.gripper_threshold) & (after < self.gripper_threshold)
+        opens = (before < self.gripper_threshold) & (after >= self.gripper_threshold)
+        events: list[tuple[int, Event]] = [((a + b - 1) // 2 + window, "gripper_close") for a, b in runs(closes)]
+        events += [((a + b - 1) // 2 + window, "gripper_open") for a, b in runs(opens)]
+        events.sort()
+        return [e for i, e in enumerate(events) if i == 0 or e[0] - events[i - 1][0] >= self.gripper_gap]
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """The maximal half-open intervals in which ``mask`` is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,0 +1,54 @@
+"""Jobs over worker processes: results as they come, the first failure stops the rest."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterator[tuple[int, Result]]:
+    """Yield ``(number, result)`` of every job as it finishes; with one process, or one job, here and in order.
+
+    Raises:
+        ChildProcessError: If a worker process dies. What a job itself raises is raised here.
+    """
+    if processes == 1 or len(jobs) <= 1:
+        yield from ((number, job()) for number, job in jobs.items())
+        return
+    context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's OpenGL
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_begin_worker)
+    running: dict[Future[Result], int] = {pool.submit(job): number for number, job in jobs.items()}
+    try:
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "A worker process died, most likely for lack of memory. What is finished is kept; "
+            "run the same command again, with a smaller processes=... if it happens again."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    # The processes share the cores among them: each renders in its own thread and calculates in one.
+    for name, threads in (("LP_NUM_THREADS", "0"), ("OMP_NUM_THREADS", "1")):
+        os.environ[name] = threads
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        # A pool's workers outlive a parent that is killed, waiting for work for ever.
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

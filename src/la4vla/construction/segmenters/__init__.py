@@ -1,0 +1,1 @@
+"""Segmenters: episodes in, atomic segments out."""

@@ -1,0 +1,112 @@
+"""Segments of a scripted episode are known; those of real demonstrations agree with their words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from la4vla.construction.consistency import Consistency
+from la4vla.construction.segmenters.kinematic import KinematicSegmenter
+from la4vla.schema.primitives import Primitive
+
+MOTIONS = {Primitive.MOVE, Primitive.LIFT, Primitive.LOWER, Primitive.TRANSPORT}
+
+
+def outline(episode, **settings):
+    return [(s.start, s.stop, str(s.primitive), s.directions) for s in KinematicSegmenter(**settings).segment(episode)]
+
+
+def test_a_pick_is_cut_into_its_stages(pick):
+    near = pytest.approx
+    assert outline(pick) == [
+        (0, near(20, abs=2), "move", ("forward",)),
+        (near(20, abs=2), near(35, abs=2), "move", ("downward",)),
+        (35, near(46, abs=2), "grasp", ()),
+        (near(47, abs=2), near(62, abs=2), "lift", ("upward",)),
+        (near(62, abs=2), near(82, abs=4), "transport", ("left",)),
+        (near(84, abs=3), 97, "wait", ()),
+        (97, near(108, abs=2), "place", ()),
+        (near(109, abs=3), 124, "move", ("upward",)),
+    ]
+
+
+def test_a_gripper_closed_from_the_first_step_on_is_a_fist(pick):
+    actions, numbers = pick.actions[:35].copy(), pick.proprioception[:35].copy()
+    actions[:, 3] = 1.0
+    numbers[:, 3] = 0.0
+    fist = replace(pick, actions=actions, proprioception=numbers)
+    assert [row[2] for row in outline(fist)] == ["move", "move"]
+    numbers[:, 3] = 0.4  # fingers kept apart by what they hold
+    assert [row[2] for row in outline(replace(fist, proprioception=numbers))] == ["transport", "lower"]
+
+
+def test_small_motions_are_left_out_and_neighbours_of_one_direction_are_one(pick):
+    assert all(row[2] != "move" for row in outline(pick, min_displacement_m=0.5))
+    actions = pick.actions.copy()
+    actions[8:12, 0] = 0.0  # slower for a moment, in the same direction
+    assert outline(replace(pick, actions=actions))[0] == (0, pytest.approx(20, abs=2), "move", ("forward",))
+
+
+def test_waits_are_few(pick):
+    rested = replace(
+        pick, actions=np.concatenate([pick.actions] * 2), proprioception=np.concatenate([pick.proprioception] * 2)
+    )
+    assert [row[2] for row in outline(rested, max_waits=1)].count("wait") == 1
+    assert [row[2] for row in outline(rested, max_waits=5)].count("wait") == 2
+
+
+def test_real_segments_ascend_and_cover_their_demonstrations(demonstrations):
+    for episode in demonstrations:
+        segments = KinematicSegmenter().segment(episode)
+        assert all(a.stop <= b.start for a, b in zip(segments, segments[1:], strict=False))
+        assert 0 <= segments[0].start and segments[-1].stop <= len(episode)
+        assert min(map(len, segments)) >= KinematicSegmenter().min_steps
+        assert sum(map(len, segments)) > 0.8 * len(episode), episode.key
+
+
+def test_real_motions_state_their_true_direction_and_begin_in_it(demonstrations):
+    total = moved_so = commanded_so = 0
+    for episode in demonstrations:
+        body = episode.embodiment
+        for segment in KinematicSegmenter().segment(episode):
+            if segment.primitive not in MOTIONS:
+                assert not segment.directions
+                continue
+            assert segment.directions and " and ".join(segment.directions) in segment.instruction
+            first = body.direction(segment.directions[0])
+            position = episode.proprioception[:, :3]
+            moved = position[min(segment.stop, len(episode) - 1)] - position[segment.start]
+            lead = episode.actions[segment.start : min(segment.start + 16, segment.stop), :3].sum(axis=0)
+            total += 1
+            moved_so += moved @ first > 0
+            commanded_so += lead @ first > 0
+    assert total > 60
+    assert moved_so >= 0.95 * total
+    assert commanded_so >= 0.97 * total
+
+
+def test_grasps_are_found_where_tasks_grasp_and_only_there(demonstrations):
+    for episode in demonstrations:
+        grasps = [s for s in KinematicSegmenter().segment(episode) if s.primitive is Primitive.GRASP]
+        grasping = episode.task in {"push", "pick-place", "basketball", "sweep", "hammer"}
+        assert bool(grasps) == grasping, episode.key
+
+
+def test_what_the_check_keeps_agrees_wholly(demonstrations):
+    check = Consistency()
+    for episode in demonstrations:
+        for segment in KinematicSegmenter().segment(episode):
+            if check.objection(episode, segment):
+                continue
+            lead = episode.actions[segment.start : min(segment.start + 16, segment.stop), :3].sum(axis=0)
+            assert all(lead @ episode.embodiment.direction(word) > 0 for word in segment.directions)
+
+
+def test_the_check_names_what_disagrees(pick):
+    segment = KinematicSegmenter().segment(pick)[0]
+    assert Consistency().objection(pick, segment) is None
+    assert Consistency().objection(pick, replace(segment, directions=("left",))) == "motion disagrees"
+    pushed = replace(pick, actions=-pick.actions)
+    assert Consistency().objection(pushed, segment) == "commands disagree"

@@ -1,0 +1,70 @@
+"""Keyframes lie where a scripted episode rests and where its gripper acts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from la4vla.construction.keyframes import KeyframeDetector
+
+
+def test_a_rest_is_found_at_its_middle(pick):
+    # The arm stands still from 35 to 46 while closing, and from 82 to 108 while resting and opening.
+    static = [k for k in KeyframeDetector().detect(pick) if k.event == "static"]
+    assert [k.step for k in static] == [pytest.approx(41, abs=2), pytest.approx(95, abs=2)]
+    assert static[0].time_s == static[0].step / 20.0
+
+
+def test_gripper_transitions_are_found_and_named(pick):
+    events = [(k.step, k.event) for k in KeyframeDetector().detect(pick) if k.event != "static"]
+    # The opening passes its middle, 0.75, five steps after each command.
+    assert events == [(pytest.approx(40, abs=1), "gripper_close"), (pytest.approx(102, abs=1), "gripper_open")]
+
+
+def test_a_body_of_the_opposite_convention_has_its_events_named_by_it(pick):
+    inverted = replace(pick.embodiment, gripper_open=0.0, gripper_closed=1.0)
+    numbers = pick.proprioception.copy()
+    numbers[:, 3] = 1 - numbers[:, 3]
+    events = KeyframeDetector().gripper_transitions(replace(pick, embodiment=inverted, proprioception=numbers))
+    assert events == KeyframeDetector().gripper_transitions(pick)
+
+
+def test_a_resting_grippers_noise_is_no_event(pick):
+    numbers = pick.proprioception.copy()
+    numbers[:, 3] = 1 - 0.05 * np.random.default_rng(0).random(len(numbers))
+    assert not KeyframeDetector().gripper_transitions(replace(pick, proprioception=numbers))
+
+
+def test_transitions_closer_than_the_gap_are_one(pick):
+    numbers = pick.proprioception.copy()
+    numbers[:, 3] = 1.0
+    numbers[50:56, 3] = 0.0
+    numbers[60:90, 3] = 0.0
+    episode = replace(pick, proprioception=numbers)
+    close = KeyframeDetector(gripper_window=2, gripper_gap=4).gripper_transitions(episode)
+    far = KeyframeDetector(gripper_window=2, gripper_gap=20).gripper_transitions(episode)
+    assert len(close) == 4
+    assert [event for _, event in far] == ["gripper_close", "gripper_open"]
+
+
+def test_the_threshold_adapts_to_the_episodes_speed(pick):
+    slow = replace(pick, proprioception=pick.proprioception * np.float32([0.1, 0.1, 0.1, 1.0]))
+    assert KeyframeDetector().static_intervals(slow) == KeyframeDetector().static_intervals(pick)
+
+
+def test_weights_choose_what_counts_as_motion(pick):
+    # Only z is weighed: moving forward and left is rest.
+    upright = KeyframeDetector(weights=(0.0, 0.0, 1.0)).static_intervals(pick)
+    assert upright[0][0] == 0 and upright[0][1] == pytest.approx(20, abs=6)
+
+
+def test_short_episodes_have_no_keyframes(pick):
+    short = replace(pick, proprioception=pick.proprioception[:1], actions=pick.actions[:1])
+    assert KeyframeDetector().detect(short) == []
+
+
+def test_an_even_filter_is_refused():
+    with pytest.raises(ValueError, match="must be odd"):
+        KeyframeDetector(smoothing_window=10)
