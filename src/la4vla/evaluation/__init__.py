@@ -1,0 +1,1 @@
+"""Benchmarks, and what their outcomes say: success rates, intervals, tables, videos."""

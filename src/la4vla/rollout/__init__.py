@@ -1,0 +1,1 @@
+"""Policies acting in worlds: environments, agents and the runner that brings them together."""

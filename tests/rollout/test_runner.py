@@ -1,0 +1,235 @@
+"""One loop, whatever the number of workers; failures are sentences."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from threading import Thread
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from point_world import PointWorld, Seeker
+
+from la4vla.rollout.agent import ChunkingAgent
+from la4vla.rollout.runner import rollout
+from la4vla.rollout.stage import RolloutError
+from la4vla.rollout.trajectory import Job
+from la4vla.schema.observation import ActionChunk
+
+JOBS = [(task, seed) for task in ("near", "far") for seed in range(6)]
+
+
+class Recording(PointWorld):
+    """Keeps every instance, to be asked afterwards."""
+
+    worlds: ClassVar[list] = []
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.resets = 0
+        Recording.worlds.append(self)
+
+    def reset(self, seed):
+        self.resets += 1
+        return super().reset(seed)
+
+
+@pytest.fixture
+def recording():
+    Recording.worlds = []
+    return Recording
+
+
+def run(jobs=JOBS, policy=None, world=PointWorld, replan_every=5, **options):
+    agent = ChunkingAgent(policy or Seeker(), replan_every)
+    return rollout(jobs, world, agent, **{"max_steps": 40, "environments": 4, **options})
+
+
+def test_results_are_equal_for_every_number_of_workers():
+    reference = run(processes=0)
+    assert [(t.task, t.seed) for t in reference] == JOBS
+    assert 0 < sum(t.success for t in reference)
+    assert len({t.steps for t in reference}) > 3
+    for processes in (1, 2, 3):
+        for ours, theirs in zip(run(processes=processes), reference, strict=True):
+            assert (ours.task, ours.seed, ours.success, ours.steps) == (
+                theirs.task, theirs.seed, theirs.success, theirs.steps,
+            )  # fmt: skip
+            np.testing.assert_array_equal(ours.actions, theirs.actions)
+            np.testing.assert_array_equal(ours.proprioception, theirs.proprioception)
+
+
+def test_results_do_not_depend_on_who_shares_the_batch():
+    alone = {(t.task, t.seed): t for t in run(environments=1)}
+    for trajectory in run(list(reversed(JOBS)), environments=12):
+        np.testing.assert_array_equal(trajectory.actions, alone[trajectory.task, trajectory.seed].actions)
+
+
+@pytest.mark.parametrize("replan_every", [1, 3, 8])
+def test_the_agent_executes_exactly_replan_every_actions_per_query(replan_every):
+    policy = Seeker(noise=0.3)
+    (trajectory,) = run([("far", 0)], policy, replan_every=replan_every, max_steps=24)
+    assert trajectory.steps == 24
+    assert not trajectory.success
+    assert len(policy.draws) == 24 // replan_every
+    # the actions executed are the first of each chunk, in order
+    place = trajectory.proprioception
+    world = PointWorld("far")
+    world.reset(0)
+    for query, draw in enumerate(policy.draws):
+        step = query * replan_every
+        np.testing.assert_array_equal(world.place.astype(np.float32), place[step])
+        chunk = policy._chunk(world.look(), np.random.default_rng(draw)).actions[:replan_every]
+        np.testing.assert_array_equal(np.clip(chunk, -0.1, 0.1), trajectory.actions[step : step + replan_every])
+        for action in chunk:
+            world.step(action)
+
+
+def test_a_trajectory_tells_what_happened():
+    trajectory = run([("near", 4)])[0]
+    assert trajectory.success
+    assert trajectory.actions.shape == (trajectory.steps, 3)
+    assert trajectory.proprioception.shape == (trajectory.steps + 1, 3)
+    assert np.abs(trajectory.actions).max() <= np.float32(0.1)
+    np.testing.assert_allclose(np.diff(trajectory.proprioception, axis=0), trajectory.actions, atol=1e-6)
+    assert trajectory.frames == []
+
+
+def test_an_episode_ends_at_max_steps_within_a_chunk():
+    (trajectory,) = run([("far", 0)], Seeker(noise=1.0), max_steps=7)
+    assert (trajectory.steps, trajectory.success) == (7, False)
+
+
+def test_only_the_last_frame_before_a_query_is_rendered(recording):
+    policy = Seeker(noise=0.3)
+    (trajectory,) = run([("far", 0)], policy, recording, replan_every=6, max_steps=24)
+    assert trajectory.steps == 24
+    assert all(policy.saw)
+    assert recording.worlds[0].renders == len(policy.saw) == 4
+
+
+def test_a_blind_agent_has_nothing_rendered(recording):
+    policy = Seeker(noise=0.3)
+    rollout([("far", 0)], recording, ChunkingAgent(policy, 6, looks=False), max_steps=24)
+    assert not any(policy.saw[1:])
+    assert recording.worlds[0].renders == 1  # the reset's
+
+
+def test_environments_are_reused_and_closed(recording):
+    run([("near", seed) for seed in range(9)], world=recording, environments=3)
+    assert sum(world.resets for world in recording.worlds) == 9
+    assert len(recording.worlds) == 3
+    assert all(world.task == "closed" for world in recording.worlds)
+
+
+def test_a_seat_stays_with_its_task(recording):
+    run(world=recording, environments=2)
+    first, second, helper = (world.resets for world in recording.worlds)
+    assert first == 6  # and the seat that was done first helped with the other's last episode
+    assert (second, helper) == (5, 1)
+
+
+class Telescope(PointWorld):
+    """Its images are larger than what a pipe holds."""
+
+    def _observe(self, look):
+        return replace(super()._observe(look), images={"top": np.zeros((512, 512, 3), dtype=np.uint8)})
+
+
+class Planner(Seeker):
+    """So are its chunks."""
+
+    def _chunk(self, observation, random):
+        return ActionChunk(np.zeros((40_000, 3), dtype=np.float32), observation.embodiment)
+
+
+def test_large_images_and_large_chunks_do_not_wait_for_each_other():
+    jobs = [("far", seed) for seed in range(6)]
+    options = {"policy": Planner(), "world": Telescope, "replan_every": 40_000, "max_steps": 2, "processes": 1}
+    thread = Thread(target=run, args=(jobs,), kwargs=options, daemon=True)
+    thread.start()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+def test_film_keeps_some_frames_of_the_chosen_episodes_only():
+    jobs = [Job("far", 0, film=True), Job("far", 1)]
+    filmed, plain = run(jobs, Seeker(noise=0.3), max_steps=11, film_every=4)
+    assert filmed.frame_steps == [0, 4, 8, 11]
+    assert [frame.shape for frame in filmed.frames] == [(16, 16, 3)] * 4
+    assert plain.frames == []
+    np.testing.assert_array_equal(filmed.actions, run([("far", 0)], Seeker(noise=0.3), max_steps=11)[0].actions)
+
+
+def test_watchers_see_every_trajectory_once():
+    seen = []
+    trajectories = run(watchers=[seen.append])
+    assert sorted(map(id, seen)) == sorted(map(id, trajectories))
+
+
+def test_no_jobs_give_no_trajectories():
+    assert run([]) == []
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_failing_environment_is_named(processes):
+    jobs = [("moody", seed) for seed in (1, 2, 4, 6, 7)]
+    with pytest.raises(
+        RolloutError, match=r"Task 'moody', seed 6: .*ArithmeticError: the point is in a mood"
+    ) as caught:
+        run(jobs, processes=processes)
+    if processes:  # where it happened, which only the worker knows
+        assert 'raise ArithmeticError("the point is in a mood")' in caught.value.__notes__[0]
+    else:
+        assert isinstance(caught.value.__cause__, ArithmeticError)
+
+
+def test_a_dying_worker_is_named():
+    with pytest.raises(RolloutError, match=r"Task 'deadly', seed 2: .* died with exit code 7"):
+        run([("deadly", seed) for seed in range(5)], processes=2)
+
+
+def test_a_factory_that_workers_cannot_import_is_refused(monkeypatch):
+    local = type("Local", (PointWorld,), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Local", local, raising=False)
+    with pytest.raises(ValueError, match="move it to a module"):
+        run(world=local, processes=1)
+
+
+class Broken:
+    """Answers a non-finite action at its third step of its second chunk."""
+
+    def __init__(self, value):
+        self.value = value
+        self.queries = 0
+
+    def act(self, observations, draws=None):
+        self.queries += 1
+        actions = np.zeros((8, 3), dtype=np.float32)
+        if self.queries == 2:
+            actions[2, 1] = self.value
+        return [ActionChunk(actions, "point") for _ in observations]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_action_that_is_not_finite_is_named(value):
+    with pytest.raises(RolloutError, match=rf"Task 'far', seed 5, step 7: .*{value}.*not finite"):
+        run([("far", 5)], Broken(value), processes=1)
+
+
+@pytest.mark.parametrize("error", [RolloutError, KeyboardInterrupt])
+def test_workers_are_gone_after_an_error(error, monkeypatch):
+    started = []
+
+    def popen(*args, **options):
+        started.append(subprocess.Popen(*args, **options))
+        return started[-1]
+
+    def stop(trajectory):
+        raise error
+
+    monkeypatch.setattr("la4vla.rollout.workers.Popen", popen)
+    with pytest.raises(error):
+        run(processes=2, watchers=[stop])
+    assert len(started) == 2
+    assert all(process.returncode is not None for process in started)
