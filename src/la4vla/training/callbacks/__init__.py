@@ -1,0 +1,1 @@
+"""What a recipe may ask to happen around training."""

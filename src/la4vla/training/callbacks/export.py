@@ -1,0 +1,57 @@
+"""Writes what a finished run leaves: the policy, the loss plot, the report, the provenance."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+
+from la4vla.training.callbacks.loss_plot import plot_loss
+from la4vla.training.callbacks.throughput import Throughput
+from la4vla.training.report import run_table
+from la4vla.training.run import Run, write_text
+
+
+class Export(Callback):
+    """Exports the policy when training ends, prints the closing report and marks the run as finished.
+
+    It comes last among the callbacks, so that what the others measured at the end is in the report. A callback offers
+    its findings as ``results`` (a mapping for the provenance) and ``report`` (a rich renderable), either or both.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write everything; only the first process does."""
+        if not trainer.is_global_zero or trainer.interrupted:
+            return
+        for logger in trainer.loggers:
+            logger.finalize("success")
+        pl_module.policy.save(self.run.policy)
+        plot_loss(sorted(self.run.folder.glob("csv/*/metrics.csv")), self.run.folder / "loss.png")
+        others = [c for c in trainer.callbacks if c is not self]
+        results: dict[str, Any] = {"steps": trainer.global_step, **self._losses(trainer)}
+        for callback in others:
+            if isinstance(callback, Throughput):
+                results |= {
+                    "samples_per_s": round(callback.samples_per_s, 1),
+                    "data_wait_share": round(callback.data_wait_share, 4),
+                }
+            results |= getattr(callback, "results", {})
+        self.run.finish(results)
+        self._report([c.report for c in others if getattr(c, "report", None) is not None])
+
+    def _losses(self, trainer: Trainer) -> dict[str, float]:
+        return {k: round(float(v), 5) for k, v in trainer.callback_metrics.items() if k.startswith("loss")}
+
+    def _report(self, reports: list[Any]) -> None:
+        page = Console(record=True, width=110, file=StringIO())
+        screen = Console(width=None if Console().is_terminal else 110)
+        for part in (run_table(self.run), *reports):
+            page.print(part)
+            screen.print(part)
+        screen.print(f"Everything of this run is in {self.run.folder}/ (policy/, loss.png, report.md, provenance.json).")
+        write_text(self.run.folder / "report.md", f"```\n{page.export_text()}```\n")

@@ -1,0 +1,133 @@
+"""PolicyModule: the training of a policy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from la4vla.models.backbones.base import Backbone
+from la4vla.models.heads.base import Head
+from la4vla.models.policy import Policy
+from la4vla.schema.batch import Batch
+from la4vla.schema.statistics import Domain
+from la4vla.training.optimizers import parameter_groups, warmup_cosine
+
+# Weight of the newest loss in the running mean that picks the best checkpoint.
+SMOOTHING = 0.02
+
+Part = Literal["vision", "embeddings", "language", "head"]
+
+
+class PolicyModule(LightningModule):
+    """Trains one policy: AdamW, warm-up and cosine, one learning rate per part, the head first where asked.
+
+    Args:
+        backbone: Turns instructions and images into tokens.
+        head: Turns tokens into a loss and, where it is an action head, into action chunks.
+        domains: Embodiments, views and statistics of the data; linked from the data module.
+        predecessor: Folder of the policy this one begins from; set from the recipe's ``after`` or ``start``.
+        normalization: How physical units become the unit range.
+        trainable: The parts that learn. All others are frozen and run without gradients.
+        learning_rate: Peak rate.
+        rates: Rate of a part as a multiple of ``learning_rate``, 1 where a part is not named.
+        weight_decay: Decoupled weight decay of matrices.
+        betas: Adam's decay rates.
+        warmup_steps: Steps of linear warm-up, of the head at the beginning and of every other part when it joins.
+        head_warmup_steps: Steps in which the head learns alone (stage 1 of the official schedule), so that the large
+            gradients of a fresh head do not wreck a backbone that can already see and read.
+        max_grad_norm: Global norm to which gradients are clipped.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head,
+        domains: list[Domain],
+        predecessor: str | None = None,
+        normalization: Literal["bounds", "quantiles", "zscore"] = "bounds",
+        trainable: list[Part] = ["vision", "embeddings", "language", "head"],  # noqa: B006
+        learning_rate: float = 1e-3,
+        rates: dict[Part, float] = {},  # noqa: B006
+        weight_decay: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        warmup_steps: int = 100,
+        head_warmup_steps: int = 0,
+        max_grad_norm: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.policy = Policy(backbone, head, domains, normalization)
+        self.predecessor = predecessor
+        self.inherited = self.policy.inherit(Policy.load(Path(predecessor))) if predecessor else "random weights"
+        self.trainable = tuple(trainable)
+        self.learning_rate = learning_rate
+        self.rates = dict(rates)
+        self.weight_decay = weight_decay
+        self.betas = betas
+        self.warmup_steps = warmup_steps
+        self.head_warmup_steps = head_warmup_steps
+        self.max_grad_norm = max_grad_norm
+        self.register_buffer("loss_smoothed", torch.tensor(float("nan")))
+        self._freeze()
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """The parts that learn, each with its parameters."""
+        return {name: list(p) for name, p in self.policy.parts().items() if name in self.trainable}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The mean loss over the batch's samples; logs it, and apart for each source of the mixture."""
+        assert batch.draw is not None
+        # Dropout is then a function of the batch, so that a resumed run repeats it.
+        torch.manual_seed(int(batch.draw[0]))
+        losses = self.policy.loss(batch)
+        self._log(losses.detach().float(), batch)
+        return losses.mean()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let the other parts join once the head is warm."""
+        self._freeze()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with one group per part; every part but the head starts after ``head_warmup_steps``."""
+        groups = parameter_groups(self.parts(), self.rates, self.learning_rate, self.weight_decay)
+        optimizer = AdamW(groups, lr=self.learning_rate, betas=self.betas, fused=True)
+        total = int(self.trainer.estimated_stepping_batches)
+        starts = [0 if g["part"] == "head" else self.head_warmup_steps for g in groups]
+        schedule = LambdaLR(optimizer, [warmup_cosine(start, self.warmup_steps, total) for start in starts])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, *_: Any, **__: Any) -> None:
+        """Clip the global norm, and refuse to step on a gradient that is not finite.
+
+        Raises:
+            FloatingPointError: If the norm is NaN or infinite.
+        """
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"the gradient's norm is {float(norm)}")
+        self.log("grad_norm", norm)
+
+    def _freeze(self) -> None:
+        step = self.trainer.global_step if self._trainer is not None else 0
+        for name, parameters in self.policy.parts().items():
+            learns = name in self.trainable and (name == "head" or step >= self.head_warmup_steps)
+            for parameter in parameters:
+                parameter.requires_grad_(learns)
+
+    def _log(self, losses: Tensor, batch: Batch) -> None:
+        rows = defaultdict(list)
+        for row, source in enumerate(batch.sources):
+            rows[source].append(row)
+        loss = losses.mean()
+        self.loss_smoothed = torch.where(self.loss_smoothed.isnan(), loss, self.loss_smoothed.lerp(loss, SMOOTHING))
+        self.log("loss", loss, prog_bar=True, batch_size=len(batch))
+        self.log("loss_smoothed", self.loss_smoothed, batch_size=len(batch))
+        for source, chosen in rows.items():
+            self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))

@@ -1,0 +1,175 @@
+"""From the words of a command line to a trainer, a module and data that fit together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse.typing import Path_fr
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+import la4vla.models.backbones.internvl3
+import la4vla.models.heads.alignment
+import la4vla.models.heads.flow_matching
+import la4vla.training.callbacks.direction
+import la4vla.training.callbacks.rollouts  # noqa: F401  imported so that recipes may use short class names
+from la4vla.cli import RecipeGrammar, files_of
+from la4vla.construction.build import ensure_built
+from la4vla.data.mixture import MixtureDataModule
+from la4vla.training.callbacks.export import Export
+from la4vla.training.callbacks.finite import FiniteLoss
+from la4vla.training.callbacks.progress import progress
+from la4vla.training.callbacks.throughput import Throughput
+from la4vla.training.chain import finished_policy, run_name
+from la4vla.training.checkpoint_io import AtomicCheckpointIO
+from la4vla.training.module import PolicyModule
+from la4vla.training.run import Run
+
+TRAINER_DEFAULTS = {
+    "max_epochs": -1,
+    "precision": "bf16-mixed",
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_model_summary": False,
+}
+# What may change between two starts of one run without changing its outcome.
+INCIDENTAL = ("name", "runs", "checkpoint_every", "data.workers", "trainer.default_root_dir", "trainer.logger")
+
+
+class FitParser(RecipeGrammar, LightningArgumentParser):
+    """LightningCLI's parser with the verbs' grammar."""
+
+
+class Recipe(LightningCLI):
+    """One fit, resolved: ``trainer``, ``model``, ``datamodule`` and the ``run`` folder they belong to.
+
+    Beyond the trainer's, the module's and the data module's own arguments a recipe has
+
+    - ``after``: the recipe whose finished policy this one begins from, head included where the classes agree;
+    - ``start``: likewise for a recipe without predecessor, the common start of all paradigms;
+    - ``name`` and ``runs``: the run's folder is ``runs/name``;
+    - ``checkpoint_every``: optimizer steps between two checkpoints.
+    """
+
+    def __init__(self, words: Sequence[str] | None = None) -> None:
+        self.words = list(sys.argv[1:] if words is None else words)
+        super().__init__(
+            PolicyModule,
+            MixtureDataModule,
+            save_config_callback=None,
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_class=FitParser,
+            parser_kwargs={"prog": "python -m la4vla.fit"},
+            auto_configure_optimizers=False,
+            run=False,
+            args=self.words,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The recipe's own arguments, and the links that keep one truth for each fact."""
+        parser.add_argument("--after", type=Path_fr | None, default=None, help="recipe to begin from")
+        parser.add_argument("--start", type=Path_fr | None, default=None, help="common start when `after` is null")
+        parser.add_argument("--name", type=str | None, default=None, help="name of the run's folder")
+        parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+        parser.add_argument("--checkpoint_every", type=int, default=250, help="optimizer steps between checkpoints")
+        parser.link_arguments("seed_everything", "data.seed")
+        parser.link_arguments("model.head", "data.horizon", compute_fn=_horizon)
+        parser.link_arguments("data.domains", "model.domains", apply_on="instantiate")
+        parser.link_arguments(
+            "model.backbone", "model.head.init_args.width", compute_fn=_width, apply_on="instantiate"
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the words as they are; they may well be those of the process."""
+        self.config = parser.parse_args(args)
+
+    def before_instantiate_classes(self) -> None:
+        """Build the data that is missing, train the predecessor that is missing, settle the run's folder."""
+        runs = Path(self.config.runs)
+        self.sources = {k: {"shards": s.shards, "vision": s.vision} for k, s in self.config.data.sources.items()}
+        for source in self.sources.values():
+            ensure_built(Path(source["shards"]))
+        self.predecessor = self.config.after or self.config.start
+        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False, format="yaml"))
+        for key in INCIDENTAL:
+            _drop(config, key.split("."))
+        config["after"] = config["start"] = None
+        if self.predecessor:
+            recipe = Path(os.path.relpath(self.predecessor.absolute))
+            policy = finished_policy(recipe, files_of(self.words)[1:], runs)
+            config["after"] = policy.parent.name
+            self.config.model.predecessor = str(policy)
+        self.run = Run(runs / (self.config.name or run_name(self.words)), config)
+
+    def instantiate_classes(self) -> None:
+        """Instantiate everything, unless the run is finished and nothing is left to do."""
+        if self.run.state() != "finished":
+            super().instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer with what every run has: guards, logs, progress, the export, checkpoints."""
+        folder = str(self.run.folder)
+        asked = self.config_init["trainer"].get("callbacks") or []
+        return super().instantiate_trainer(
+            default_root_dir=folder,
+            logger=[CSVLogger(folder, name="csv"), TensorBoardLogger(folder, name="tensorboard", version="")],
+            plugins=[AtomicCheckpointIO()],
+            enable_progress_bar=sys.stdout.isatty(),
+            callbacks=[FiniteLoss(), Throughput(), progress(), *asked, Export(self.run), *self._checkpoints()],
+            **kwargs,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What the provenance says of this fit besides its configuration and its environment."""
+        data, module = self.datamodule, self.model
+        batch = data.batch_size * self.trainer.accumulate_grad_batches
+        return {
+            "name": self.run.folder.name,
+            "command": ["python", "-m", "la4vla.fit", *self.words],
+            "predecessor": module.predecessor,
+            "begins_from": module.inherited,
+            "seed": self.config.seed_everything,
+            "effective_batch": batch,
+            "accumulate_grad_batches": self.trainer.accumulate_grad_batches,
+            "world_size": self.trainer.world_size,
+            "precision": str(self.trainer.precision),
+            "accelerator": self.trainer.accelerator.__class__.__name__,
+            "sources": {k: {**v, "content_hash": data.content_hashes[k]} for k, v in self.sources.items()},
+            "parameters": {k: sum(p.numel() for p in v) for k, v in module.policy.parts().items()},
+            "trainable": list(module.trainable),
+        }
+
+    def _checkpoints(self) -> list[ModelCheckpoint]:
+        shared = {
+            "dirpath": self.run.checkpoints,
+            "enable_version_counter": False,
+            "every_n_train_steps": self.config.checkpoint_every,
+            "save_on_train_epoch_end": False,
+        }
+        return [
+            ModelCheckpoint(filename="last", **shared),
+            ModelCheckpoint(filename="best", monitor="loss_smoothed", **shared),
+        ]
+
+
+def _horizon(head: Any) -> int:
+    return int(head.init_args.get("horizon") or 1)
+
+
+def _width(backbone: Any) -> int:
+    return int(backbone.width)
+
+
+def _drop(tree: dict[str, Any], keys: Sequence[str]) -> None:
+    for key in keys[:-1]:
+        tree = tree.get(key) or {}
+    tree.pop(keys[-1], None)

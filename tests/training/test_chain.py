@@ -1,0 +1,32 @@
+"""Names of runs, and predecessors that cannot be had."""
+
+import pytest
+
+from la4vla.training.chain import finished_policy, run_name
+
+
+def test_plain_recipes_give_their_name():
+    assert run_name(["recipes/la_vla.yaml"]) == "la_vla"
+    assert run_name(["recipes/la.yaml", "name=other", "runs=elsewhere"]) == "la"
+
+
+def test_after_is_part_of_the_name():
+    assert run_name(["recipes/finetune/metaworld.yaml", "after=recipes/mixpt.yaml"]) == "metaworld_after_mixpt"
+    assert run_name(["recipes/finetune/metaworld.yaml", "after=null"]) == "metaworld_base"
+
+
+def test_overlays_and_settings_give_different_folders():
+    commands = [
+        ["a.yaml"],
+        ["a.yaml", "seed_everything=1"],
+        ["a.yaml", "seed_everything=2"],
+        ["a.yaml", "overlays/big.yaml"],
+        ["a.yaml", "overlays/big.yaml", "seed_everything=1"],
+    ]
+    assert len({run_name(c) for c in commands}) == len(commands)
+
+
+def test_a_job_of_many_processes_does_not_train_the_predecessor_in_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"is not finished; run `python -m la4vla.fit recipes/la.yaml"):
+        finished_policy("recipes/la.yaml", [], tmp_path)
