@@ -1,0 +1,1 @@
+"""Demonstrations in shards, windows out of them, and mixtures of both."""

@@ -1,0 +1,286 @@
+"""Mixtures of shard sets as one resumable stream of batches; the one file of this room that knows Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from la4vla.data.assembly import Assembly, Feed
+from la4vla.data.chunking import Windows
+from la4vla.data.manifest import Manifest
+from la4vla.data.shards import Shards
+from la4vla.data.statistics import merge_domains
+from la4vla.data.stream import Plan, SampleStream
+from la4vla.data.transforms import Augmentation
+from la4vla.schema.batch import Batch
+from la4vla.schema.statistics import Domain
+
+
+@dataclass
+class Source:
+    """One ingredient of a mixture.
+
+    Args:
+        shards: Folder of a finished shard set.
+        vision: ``visible`` yields frames; ``masked`` yields none, whether or not the set holds any.
+        weight: Share of samples relative to the other sources, positive.
+    """
+
+    shards: str
+    vision: Literal["masked", "visible"]
+    weight: float = 1.0
+
+
+class MixtureDataModule(LightningDataModule):
+    """The training batches of one fit.
+
+    The batches are a function of (sources, horizon, batch_size, augment, seed) and of the position in the stream: the
+    number of processes, workers and restarts changes nothing. The stream has no end; the trainer's ``max_steps`` does.
+
+    Args:
+        sources: The ingredients, by name.
+        horizon: Actions per window (``H``).
+        batch_size: Samples per batch over all processes, before gradient accumulation; a multiple of the processes.
+        workers: Reading processes per training process; 0 reads in the training process.
+        augment: Image augmentation of visible views, or None.
+        seed: Seed of the order and of every sample's draw.
+
+    Attributes:
+        domains: One domain per embodiment over all sources, in order of appearance.
+        content_hashes: By source, the content hash of its shards.
+        consumed: Batches handed to training so far, those before a resume included.
+
+    Raises:
+        FileNotFoundError: If a source's folder holds no finished shard set.
+        ValueError: If the sources do not fit together.
+    """
+
+    def __init__(
+        self,
+        sources: dict[str, Source],
+        horizon: int = 16,
+        batch_size: int = 64,
+        workers: int = 1,
+        augment: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not sources:
+            raise ValueError("A mixture needs at least one source; `sources` is empty.")
+        if horizon < 1 or batch_size < 1 or workers < 0:
+            raise ValueError(
+                f"horizon and batch_size must be at least 1 and workers at least 0, "
+                f"got {horizon}, {batch_size} and {workers}."
+            )
+        self.sources, self.horizon, self.batch_size, self.workers = sources, horizon, batch_size, workers
+        self.augment, self.seed = augment, seed
+        manifests = {name: _read_manifest(name, source) for name, source in sources.items()}
+        self.content_hashes = {name: manifest.content_hash for name, manifest in manifests.items()}
+        self.domains = _merged_domains(sources, manifests)
+        self._size_px = _image_size(sources, manifests)
+        self._loader: _Loader | None = None
+        self.consumed, self._settled, self._unfinished, self._seen_step = 0, 0, 0, -1
+
+    def setup(self, stage: str) -> None:
+        """Open the shards."""
+        if self._loader is not None:
+            return
+        ranks = self.trainer.world_size if self.trainer else 1
+        if self.batch_size % ranks:
+            raise ValueError(
+                f"batch_size={self.batch_size} counts the samples of all {ranks} processes, so it must be a multiple "
+                f"of {ranks}. Choose {self.batch_size // ranks * ranks or ranks}."
+            )
+        feeds = [
+            Feed(name, Windows(Shards(source.shards), source.vision, self.horizon))
+            for name, source in self.sources.items()
+        ]
+        for feed in feeds:
+            if not len(feed.windows):
+                raise ValueError(f"Source {feed.name} ({self.sources[feed.name].shards}) holds no window to train on.")
+        stream = SampleStream(
+            names=[feed.name for feed in feeds],
+            weights=[source.weight for source in self.sources.values()],
+            sizes=[len(feed.windows) for feed in feeds],
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+        views = max(len(domain.embodiment.cameras) for domain in self.domains)
+        rank = self.trainer.global_rank if self.trainer else 0
+        self._loader = _Loader(self, Assembly(feeds, views, self._size_px, self.augment), stream, rank, ranks)
+
+    def train_dataloader(self) -> _Loader:
+        """The endless stream of this process's share of every batch, from the present position on."""
+        if self._loader is None:
+            self.setup("fit")
+        assert self._loader is not None
+        self._rewind()
+        return self._loader
+
+    def teardown(self, stage: str) -> None:
+        """Close the shards and end the workers."""
+        self._loader = None
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Count the batch: here, unlike in the loader, it is really about to be trained on."""
+        if self.trainer is not None and self.trainer.training:
+            self._settle()
+            self.consumed += 1
+        return batch
+
+    @property
+    def position(self) -> int:
+        """The batches that went into finished optimizer steps, where an interrupted run has to go on."""
+        self._settle()
+        return self._settled
+
+    def _settle(self) -> None:
+        """Batches count for good once the optimizer has stepped on them."""
+        step = self.trainer.global_step if self.trainer is not None else -1
+        if step != self._seen_step:
+            self._seen_step, self._settled = step, self.consumed
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position and what the stream is a function of."""
+        unfinished = self.consumed - self.position
+        return {"position": self.position, "unfinished": unfinished, "fingerprint": self._fingerprint()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at a saved position.
+
+        Raises:
+            ValueError: If the saved stream is another one; names what differs.
+        """
+        saved, own = state_dict["fingerprint"], self._fingerprint()
+        differing = [
+            f"{key} was {saved.get(key, 'absent')}, is {own.get(key, 'absent')}"
+            for key in sorted(saved.keys() | own.keys())
+            if saved.get(key) != own.get(key)
+        ]
+        if differing:
+            raise ValueError(
+                f"This checkpoint was trained on another stream of batches: {'; '.join(differing)}. "
+                "Restore these settings to resume, or start a new run after this one."
+            )
+        self.consumed = self._settled = int(state_dict["position"])
+        self._unfinished = int(state_dict["unfinished"])
+
+    def _rewind(self) -> None:
+        """Take the batches of an unfinished optimizer step out of Lightning's own count, for they come again.
+
+        Lightning steps the optimizer when its count is a multiple of ``accumulate_grad_batches``; a run stopped in
+        between would otherwise step on fewer batches than an uninterrupted one.
+        """
+        if self.trainer is not None and self._unfinished:
+            progress = self.trainer.fit_loop.epoch_loop.batch_progress
+            for count in (progress.total, progress.current):
+                count.ready -= self._unfinished
+                for stage in ("started", "processed", "completed"):
+                    setattr(count, stage, count.ready)
+        self._unfinished = 0
+
+    def _fingerprint(self) -> dict[str, Any]:
+        fingerprint: dict[str, Any] = {"horizon": self.horizon, "batch_size": self.batch_size, "seed": self.seed}
+        fingerprint["augment"] = None if self.augment is None else repr(asdict(self.augment))
+        for name, source in self.sources.items():
+            fingerprint |= {f"sources.{name}.vision": source.vision, f"sources.{name}.weight": source.weight}
+            fingerprint[f"sources.{name}.content_hash"] = self.content_hashes[name]
+        return fingerprint
+
+
+class _Loader:
+    """What the trainer iterates: a DataLoader that starts at the module's position whenever it is iterated.
+
+    It is no DataLoader itself, because Lightning takes those apart to put a distributed sampler in.
+    """
+
+    def __init__(
+        self, module: MixtureDataModule, dataset: Assembly, stream: SampleStream, rank: int, ranks: int
+    ) -> None:
+        self.dataset = dataset
+        self._loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=_Plans(module, stream, rank, ranks),
+            num_workers=module.workers,
+            collate_fn=_same,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        # a generator drops its workers at once when it is dropped; left to the garbage collector they take seconds
+        yield from self._loader
+
+
+class _Plans(Sampler[Plan]):
+    """The plans of one process's shares, endlessly."""
+
+    def __init__(self, module: MixtureDataModule, stream: SampleStream, rank: int, ranks: int) -> None:
+        self._module, self._stream, self._rank, self._ranks = module, stream, rank, ranks
+
+    def __iter__(self) -> Iterator[Plan]:
+        n = self._module.consumed
+        while True:
+            yield self._stream.plan(n).share(self._rank, self._ranks)
+            n += 1
+
+
+def _same(batch: Any) -> Any:
+    """What :class:`Assembly` returns is a whole batch already."""
+    return batch
+
+
+def _read_manifest(name: str, source: Source) -> Manifest:
+    if source.vision not in ("masked", "visible"):
+        raise ValueError(f"Source {name}: vision is masked or visible, got {source.vision!r}.")
+    if not source.weight > 0:
+        raise ValueError(f"Source {name}: weight must be positive, got {source.weight}. Leave the source out instead.")
+    try:
+        manifest = Manifest.read(source.shards)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f"Source {name}: {error}") from error
+    if source.vision == "visible" and manifest.domain.view is None:
+        raise ValueError(
+            f"Source {name} is visible, but {source.shards} holds no frames. "
+            "Use vision: masked, or name the twin set that was built with frames."
+        )
+    return manifest
+
+
+def _merged_domains(sources: dict[str, Source], manifests: dict[str, Manifest]) -> list[Domain]:
+    """One domain per embodiment; its view is that of the visible sources, None where all are masked."""
+    groups: dict[str, dict[str, Domain]] = {}
+    for name, manifest in manifests.items():
+        domain = manifest.domain
+        if sources[name].vision == "masked":
+            domain = Domain(domain.embodiment, None, domain.proprioception, domain.actions)
+        groups.setdefault(domain.embodiment.name, {})[name] = domain
+    for embodiment, group in groups.items():
+        names = ", ".join(group)
+        if any(domain.embodiment != next(iter(group.values())).embodiment for domain in group.values()):
+            raise ValueError(f"Sources {names} define embodiment {embodiment} differently. Build them again alike.")
+        views = {domain.view for domain in group.values() if domain.view is not None}
+        if len(views) > 1:
+            raise ValueError(
+                f"Sources {names} show embodiment {embodiment} through different view profiles "
+                f"({', '.join(sorted(view.name for view in views))}). Use sets built with one profile."
+            )
+    return [merge_domains(list(group.values())) for group in groups.values()]
+
+
+def _image_size(sources: dict[str, Source], manifests: dict[str, Manifest]) -> int:
+    """Height and width of all images, 0 where every source is masked."""
+    sizes = {
+        name: manifest.domain.view.size_px
+        for name, manifest in manifests.items()
+        if sources[name].vision == "visible" and manifest.domain.view is not None
+    }
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} has {size} px" for name, size in sizes.items())
+        raise ValueError(f"Images of one batch must have one size, but {listed}. Build the sets at one size.")
+    return next(iter(sizes.values()), 0)

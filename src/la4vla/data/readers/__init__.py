@@ -1,0 +1,1 @@
+"""Readers: whatever the source of a demonstration, an ``Episode`` comes out."""

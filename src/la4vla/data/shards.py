@@ -1,0 +1,312 @@
+"""Shards: demonstrations as WebDataset tars, written and read in one file.
+
+The format is described in ``docs/shard_format.md``. Any WebDataset reader can stream the tars; :class:`Shards` reads
+records and single frames of them at random, through the index beside each tar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import webdataset
+
+from la4vla.data.files import written_whole
+from la4vla.data.manifest import SCHEMA_VERSION, Manifest, ShardEntry, content_hash
+from la4vla.data.record import Record, RecordInfo, check_steps, parse_npy
+from la4vla.data.shard_index import ShardIndex, index_path, span
+from la4vla.data.transforms import decode_jpeg
+from la4vla.schema.statistics import Domain
+
+__all__ = ["SCHEMA_VERSION", "Manifest", "Record", "RecordInfo", "Shards", "write_manifest", "write_shard"]
+
+
+def write_shard(path: str | Path, records: Iterable[Record]) -> None:
+    """Write ``records`` to the tar ``path`` and its index beside it; equal records give equal bytes.
+
+    Raises:
+        ValueError: If a record does not fit together (names, lengths, frames, finite numbers).
+        OSError: If the disk is full. In either case nothing is left under the final names.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seen: set[str] = set()
+    cameras: set[frozenset[str]] = set()
+    with written_whole(path) as tar:
+        with webdataset.TarWriter(tar, encoder=False, mtime=0, user="la4vla", group="la4vla") as writer:
+            for record in records:
+                _check_fits(record, seen, cameras)
+                writer.write(record.members())
+        # the tar is safe on disk before its index takes its name, so that a full disk leaves neither
+        tar.flush()
+        os.fsync(tar.fileno())
+        index = ShardIndex.scan(tar)
+        with written_whole(index_path(path)) as file:
+            index.write(file)
+
+
+def write_index(tar: str | Path) -> None:
+    """Make the index of an existing tar again."""
+    with open(tar, "rb") as stream, written_whole(index_path(Path(tar))) as file:
+        ShardIndex.scan(stream).write(file)
+
+
+def write_manifest(
+    folder: str | Path,
+    *,
+    name: str,
+    unit: Literal["segment", "episode"],
+    domain: Domain,
+    shards: Sequence[str],
+    phases: Sequence[Mapping[str, Any]] = (),
+    dropped: Mapping[str, int] | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Check the shards named by ``shards`` (file names inside ``folder``) and finish the set with its manifest.
+
+    Raises:
+        FileNotFoundError: If a shard is missing.
+        ValueError: If a shard does not agree with ``domain``.
+    """
+    folder = Path(folder)
+    entries = tuple(_describe(folder / file) for file in shards)
+    manifest = Manifest(
+        name=name,
+        unit=unit,
+        domain=domain,
+        shards=entries,
+        content_hash=content_hash(entries),
+        phases=[dict(row) for row in phases],
+        dropped=dict(dropped or {}),
+        card=dict(card or {}),
+    )
+    Shards(folder, manifest)
+    manifest.write(folder)
+    return manifest
+
+
+class Shards:
+    """A finished set, open for reading: numbers and words of all records in memory, frames on disk.
+
+    Args:
+        folder: Where the tars lie.
+        manifest: The set's manifest; read from ``folder`` where None.
+
+    Attributes:
+        records: ``R`` records' words, in reading order.
+        proprioception: ``(N, S)`` float32, all records one after the other.
+        actions: ``(N, A)`` float32, likewise.
+        starts: ``(R + 1,)`` int64: record ``i`` owns rows ``starts[i]`` to ``starts[i + 1]``.
+        frame_starts: ``(R + 1,)`` int64, likewise for frames.
+        frame_steps: ``(F,)`` int64: the step, inside its record, that each frame shows.
+        cameras: The cameras that recorded frames, in the embodiment's order.
+
+    Raises:
+        FileNotFoundError: If the manifest, a tar or an index is missing.
+        ValueError: If a file is damaged or a record does not agree with the manifest; names shard and record.
+    """
+
+    def __init__(self, folder: str | Path, manifest: Manifest | None = None) -> None:
+        self.folder = Path(folder)
+        self.manifest = manifest or Manifest.read(folder)
+        self._descriptors: dict[int, int] = {}
+        indices = [ShardIndex.read(self._tar(shard)) for shard in range(len(self.manifest.shards))]
+        self.cameras = self._common_cameras(indices)
+        self._frame_shard_starts = np.cumsum([0, *(len(index.images) for index in indices)])
+        self._frame_spans = self._common_spans(indices)
+        self.records: list[RecordInfo] = []
+        arrays: list[list[np.ndarray]] = []
+        for shard, index in enumerate(indices):
+            for row in range(len(index.keys)):
+                info, *parts = self._read_low_dim(shard, index, row)
+                self.records.append(info)
+                arrays.append(parts)
+        size = self.manifest.domain.embodiment
+        self.proprioception = _joined([a[0] for a in arrays], (0, len(size.proprioception)), np.float32)
+        self.actions = _joined([a[1] for a in arrays], (0, len(size.actions)), np.float32)
+        self.frame_steps = _joined([a[2] for a in arrays], (0,), np.int64)
+        self.starts = np.cumsum([0, *(len(a[1]) for a in arrays)], dtype=np.int64)
+        self.frame_starts = np.cumsum([0, *(len(a[2]) for a in arrays)], dtype=np.int64)
+        self._check_unique()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def record(self, i: int) -> Record:
+        """Record ``i`` whole, its frames included."""
+        rows = slice(int(self.starts[i]), int(self.starts[i + 1]))
+        frames = slice(int(self.frame_starts[i]), int(self.frame_starts[i + 1]))
+        images = {
+            camera: tuple(self.jpeg(i, camera, row) for row in range(frames.stop - frames.start))
+            for camera in self.cameras
+            if frames.stop > frames.start
+        }
+        return Record(
+            **vars(self.records[i]),
+            proprioception=self.proprioception[rows],
+            actions=self.actions[rows],
+            frame_steps=self.frame_steps[frames],
+            images=images,
+        )
+
+    def jpeg(self, record: int, camera: str, row: int) -> bytes:
+        """The JPEG file of frame ``row`` of ``record``."""
+        return self.frame_bytes(int(self.frame_starts[record]) + row, camera)
+
+    def image(self, record: int, camera: str, row: int) -> np.ndarray:
+        """Frame ``row`` of ``record``, ``(h, w, 3)`` uint8 RGB."""
+        return self.frame(int(self.frame_starts[record]) + row, camera)
+
+    def frame_bytes(self, frame: int, camera: str) -> bytes:
+        """The JPEG file of row ``frame`` of ``frame_steps``."""
+        shard = int(np.searchsorted(self._frame_shard_starts, frame, side="right")) - 1
+        return self._read(shard, *span(self._frame_spans[frame, self.cameras.index(camera)]))
+
+    def frame(self, frame: int, camera: str) -> np.ndarray:
+        """The image of row ``frame`` of ``frame_steps``, ``(h, w, 3)`` uint8 RGB.
+
+        Raises:
+            ValueError: If the JPEG is corrupt; names shard, record, camera and frame.
+        """
+        try:
+            return decode_jpeg(self.frame_bytes(frame, camera))
+        except ValueError as error:
+            raise ValueError(f"{self._where(frame, camera)}: {error}") from error
+
+    def _where(self, frame: int, camera: str) -> str:
+        record = int(np.searchsorted(self.frame_starts, frame, side="right")) - 1
+        shard = self._tar(int(np.searchsorted(self._frame_shard_starts, frame, side="right")) - 1)
+        row = frame - int(self.frame_starts[record])
+        return f"Shard {shard}, record {self.records[record].key}, camera {camera}, frame {row}"
+
+    def decode_frames(self, frames: np.ndarray, camera: str, out: np.ndarray, rows: np.ndarray) -> None:
+        """Decode ``frames[i]``, a row of ``frame_steps``, into ``out[rows[i]]``; ``out`` is ``(n, h, w, 3)`` uint8.
+
+        Raises:
+            ValueError: As :meth:`frame`.
+        """
+        if not len(frames):
+            return
+        column = self.cameras.index(camera)
+        shards = (np.searchsorted(self._frame_shard_starts, frames, side="right") - 1).tolist()
+        for frame, shard, (offset, size), row in zip(
+            frames.tolist(), shards, self._frame_spans[frames, column].tolist(), rows.tolist(), strict=True
+        ):
+            try:
+                decode_jpeg(self._read(shard, offset, size), out[row])
+            except ValueError as error:
+                raise ValueError(f"{self._where(frame, camera)}: {error}") from error
+
+    def verify(self) -> None:
+        """Hash every tar and compare it with the manifest; reads the whole set.
+
+        Raises:
+            ValueError: If a tar changed since the manifest was written.
+        """
+        for shard, entry in enumerate(self.manifest.shards):
+            if (found := _sha256(self._tar(shard))) != entry.sha256:
+                raise ValueError(
+                    f"Shard {self._tar(shard)} has sha256 {found}, but {entry.sha256} in its manifest. Copy it again."
+                )
+
+    def _tar(self, shard: int) -> Path:
+        return self.folder / self.manifest.shards[shard].file
+
+    def _read(self, shard: int, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``; pread keeps no position, so forked workers may share the descriptor."""
+        if shard not in self._descriptors:
+            self._descriptors[shard] = os.open(self._tar(shard), os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(self._descriptors[shard], size, offset)
+
+    def _read_low_dim(
+        self, shard: int, index: ShardIndex, row: int
+    ) -> tuple[RecordInfo, np.ndarray, np.ndarray, np.ndarray]:
+        words, proprioception, actions = (self._read(shard, *span(r)) for r in index.low_dim[row].tolist())
+        key = str(index.keys[row])
+        try:
+            info, frame_steps = RecordInfo.parse(key, words)
+            arrays = parse_npy(proprioception), parse_npy(actions)
+            self._check_agrees(*arrays, frame_steps, int(index.frames[row + 1] - index.frames[row]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"Shard {self._tar(shard)}, record {key}: {error}") from error
+        return info, *arrays, frame_steps
+
+    def _check_agrees(self, proprioception: np.ndarray, actions: np.ndarray, steps: np.ndarray, frames: int) -> None:
+        body = self.manifest.domain.embodiment
+        wanted = (len(actions), len(body.proprioception)), (len(actions), len(body.actions))
+        if (proprioception.shape, actions.shape) != wanted:
+            raise ValueError(
+                f"proprioception {proprioception.shape} and actions {actions.shape} do not agree with embodiment "
+                f"{body.name} of the manifest, which has S={wanted[0][1]} and A={wanted[1][1]}."
+            )
+        check_steps(steps, len(actions), frames)
+
+    def _common_cameras(self, indices: Sequence[ShardIndex]) -> tuple[str, ...]:
+        embodiment = self.manifest.domain.embodiment
+        found = {frozenset(index.cameras.tolist()) for index in indices if len(index.images)}
+        names = next(iter(found), frozenset())
+        if len(found) > 1 or not names <= set(embodiment.cameras):
+            raise ValueError(
+                f"The shards of {self.folder} hold frames of cameras {sorted(map(sorted, found))}; every shard must "
+                f"hold the same ones, out of {list(embodiment.cameras)} of embodiment {embodiment.name}."
+            )
+        if bool(names) != (self.manifest.domain.view is not None):
+            stated = "names no view profile" if names else "names a view profile"
+            raise ValueError(f"The manifest of {self.folder} {stated}, but its shards hold frames of {sorted(names)}.")
+        return tuple(camera for camera in embodiment.cameras if camera in names)
+
+    def _common_spans(self, indices: Sequence[ShardIndex]) -> np.ndarray:
+        """``(F, C, 2)`` offsets and sizes of all frames, cameras in the order of ``self.cameras``."""
+        parts = [np.empty((0, len(self.cameras), 2), dtype=np.int64)]
+        for index in indices:
+            if len(index.images):
+                parts.append(index.images[:, [index.cameras.tolist().index(camera) for camera in self.cameras]])
+        return np.concatenate(parts)
+
+    def _check_unique(self) -> None:
+        keys = [info.key for info in self.records]
+        if len(set(keys)) != len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"Record key {twice} occurs twice in {self.folder}; keys must be unique in a set.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_descriptors": {}}
+
+    def __del__(self) -> None:
+        for descriptor in self.__dict__.get("_descriptors", {}).values():
+            os.close(descriptor)
+
+
+def _check_fits(record: Record, seen: set[str], cameras: set[frozenset[str]]) -> None:
+    """Check ``record`` by itself and against the records before it in its shard."""
+    record.check()
+    if record.key in seen:
+        raise ValueError(f"Record key {record.key} occurs twice in one shard; keys must be unique in a set.")
+    seen.add(record.key)
+    if record.images:
+        cameras.add(frozenset(record.images))
+    if len(cameras) > 1:
+        raise ValueError(f"Record {record.key} has frames of other cameras than the records before it in its shard.")
+
+
+def _joined(parts: list[np.ndarray], empty: tuple[int, ...], dtype: type) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(empty, dtype=dtype)
+
+
+def _describe(tar: Path) -> ShardEntry:
+    index = ShardIndex.read(tar)
+    with open(tar, "rb") as file:
+        steps = 0
+        for offset, size in index.low_dim[:, 2].tolist():
+            file.seek(offset)
+            steps += len(parse_npy(file.read(size)))
+    return ShardEntry(file=tar.name, sha256=_sha256(tar), records=len(index.keys), steps=steps)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""Streaming statistics of arrays that need not fit into memory.
+
+The result is a function of the rows alone: it does not depend on the order in which records come, on how they are
+split over processes, or on how the parts are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from la4vla.data.draws import mix
+from la4vla.schema.statistics import Domain, Statistics
+
+SAMPLE_ROWS = 1 << 16
+RANKS = (0.0, 0.01, 0.99, 1.0)
+
+
+class StatisticsStream:
+    """Count, range, mean, standard deviation and 1 % / 99 % quantiles per dimension, record by record.
+
+    Mean and variance are kept as one (count, mean, M2) triple per record and combined in the order of the keys by the
+    parallel formula of Chan, Golub and LeVeque (1979), so that not even rounding depends on the order of arrival.
+    Quantiles are exact up to ``sample_rows`` rows. Beyond that they come from a bottom-k sample: the ``sample_rows``
+    rows whose random bits, a hash of record key and row, are smallest. That is a uniform sample without replacement,
+    and of 65536 rows the standard error of the 1 % quantile is 0.04 % in rank.
+
+    Args:
+        sample_rows: Rows kept for the quantiles.
+    """
+
+    def __init__(self, sample_rows: int = SAMPLE_ROWS) -> None:
+        self.sample_rows = sample_rows
+        self._moments: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
+        self._extremes: tuple[np.ndarray, np.ndarray] | None = None
+        self._bits: list[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
+
+    def update(self, key: str, rows: np.ndarray) -> None:
+        """Add the ``(T, dim)`` rows of the record ``key``.
+
+        Raises:
+            ValueError: If the key was added before, or a number is not finite.
+        """
+        if key in self._moments:
+            raise ValueError(f"Record {key} was counted before; every record enters the statistics once.")
+        rows = np.asarray(rows, dtype=np.float64)
+        if not len(rows) or not np.isfinite(rows).all():
+            raise ValueError(f"Record {key} is empty or holds numbers that are not finite. Repair or drop it.")
+        mean = rows.mean(axis=0)
+        self._moments[key] = len(rows), mean, np.square(rows - mean).sum(axis=0)
+        self._widen(rows.min(axis=0), rows.max(axis=0))
+        self._sample(mix(key, np.arange(len(rows))), rows)
+
+    def merge(self, other: StatisticsStream) -> None:
+        """Add everything ``other`` has seen.
+
+        Raises:
+            ValueError: If both have seen a record of the same key.
+        """
+        if shared := self._moments.keys() & other._moments.keys():
+            raise ValueError(
+                f"Record {min(shared)} was counted in both parts; every record enters the statistics once."
+            )
+        self._moments |= other._moments
+        if other._extremes is not None:
+            self._widen(*other._extremes)
+            self._sample(np.concatenate(other._bits), np.concatenate(other._rows))
+
+    def finish(self) -> Statistics:
+        """The statistics of all rows so far.
+
+        Raises:
+            ValueError: If there were none.
+        """
+        if self._extremes is None:
+            raise ValueError("Statistics of no rows at all were asked for. Check that the filters left any record.")
+        moments = [self._moments[key] for key in sorted(self._moments)]
+        count, mean, m2 = _combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
+        self._prune()
+        low, high = np.quantile(self._rows[0], (0.01, 0.99), axis=0)
+        return Statistics(*self._extremes, mean, np.sqrt(m2 / count), low, high, count)
+
+    def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
+        if self._extremes is not None:
+            low, high = np.minimum(low, self._extremes[0]), np.maximum(high, self._extremes[1])
+        self._extremes = low, high
+
+    def _sample(self, bits: np.ndarray, rows: np.ndarray) -> None:
+        self._bits.append(bits)
+        self._rows.append(rows)
+        if sum(map(len, self._bits)) > 2 * self.sample_rows:
+            self._prune()
+
+    def _prune(self) -> None:
+        bits, rows = np.concatenate(self._bits), np.concatenate(self._rows)
+        kept = np.argsort(bits, kind="stable")[: self.sample_rows]
+        self._bits, self._rows = [bits[kept]], [rows[kept]]
+
+
+def merge_statistics(parts: Sequence[Statistics]) -> Statistics:
+    """The statistics of several sets together, from their statistics alone.
+
+    Count, range, mean and standard deviation are exact. The quantiles are those of the mixture of the parts'
+    distribution functions, each taken as linear between its minimum, 1 % and 99 % quantiles and maximum; so they are
+    exact where the parts are alike, as an LA set and its VLA twin are.
+    """
+    moments = [(part.count, part.mean, np.square(part.std) * part.count) for part in parts]
+    count, mean, m2 = _combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
+    low, high = (np.array([_quantile(parts, q, d) for d in range(len(mean))]) for q in (0.01, 0.99))
+    minimum = np.min([part.minimum for part in parts], axis=0)
+    maximum = np.max([part.maximum for part in parts], axis=0)
+    return Statistics(minimum, maximum, mean, np.sqrt(m2 / count), low, high, count)
+
+
+def merge_domains(domains: Sequence[Domain]) -> Domain:
+    """Domains of one embodiment and one view as one, with their statistics merged."""
+    if len(domains) == 1:
+        return domains[0]
+    return Domain(
+        embodiment=domains[0].embodiment,
+        view=next((domain.view for domain in domains if domain.view is not None), None),
+        proprioception=merge_statistics([domain.proprioception for domain in domains]),
+        actions=merge_statistics([domain.actions for domain in domains]),
+    )
+
+
+def _combined(counts: np.ndarray, means: np.ndarray, m2s: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Count, mean and M2 of the union of parts, ``M2 = sum(M2_i) + sum(n_i (mean_i - mean)^2)``."""
+    weights = counts.astype(np.float64)[:, None]
+    mean = (weights * means).sum(axis=0) / weights.sum()
+    return int(counts.sum()), mean, m2s.sum(axis=0) + (weights * np.square(means - mean)).sum(axis=0)
+
+
+def _quantile(parts: Sequence[Statistics], q: float, dim: int) -> float:
+    """Where the mixture of the parts' piecewise linear distribution functions reaches ``q`` in dimension ``dim``."""
+    knots = [np.array([p.minimum[dim], p.q01[dim], p.q99[dim], p.maximum[dim]]) for p in parts]
+    places = np.unique(np.concatenate(knots))
+    weights = np.array([p.count for p in parts], dtype=np.float64) / sum(p.count for p in parts)
+    # where knots coincide a distribution function jumps, so each place has a height from the left and from the right
+    heights = np.zeros((len(places), 2))
+    for weight, knot in zip(weights, knots, strict=True):
+        right = np.interp(places, knot, RANKS)
+        left = 1 - np.interp(-places, -knot[::-1], RANKS)
+        heights += weight * np.stack([left, right], axis=1)
+    return float(np.interp(q, heights.ravel(), places.repeat(2)))

@@ -1,0 +1,119 @@
+"""Tiny real twins that every room's tests may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from la4vla.data.shards import Record, write_manifest, write_shard
+from la4vla.data.statistics import StatisticsStream
+from la4vla.data.transforms import encode_jpeg
+from la4vla.schema.embodiment import Embodiment
+from la4vla.schema.statistics import Domain
+from la4vla.schema.view import ViewProfile
+
+TINY_ARM = Embodiment(
+    name="tiny_arm",
+    proprioception=("hand_x_m", "hand_y_m", "hand_z_m", "gripper_opening"),
+    actions=("dx", "dy", "dz", "gripper_effort"),
+    cameras=("corner2",),
+    control_hz=80.0,
+    gripper=3,
+)
+TWO_EYED_ARM = Embodiment(
+    name="two_eyed_arm",
+    proprioception=tuple(f"joint{i}_rad" for i in range(6)),
+    actions=tuple(f"joint{i}_rad" for i in range(7)),
+    cameras=("left", "wrist"),
+    control_hz=15.0,
+)
+DIRECTIONS = ("forward", "backward", "left", "right", "upward", "downward")
+
+
+def tiny_records(
+    embodiment: Embodiment,
+    count: int = 6,
+    size_px: int = 16,
+    frame_every: int = 2,
+    cameras: Sequence[str] = (),
+    seed: int = 0,
+) -> list[Record]:
+    """``count`` segments of 5 to 12 steps; the same seed gives the same numbers with and without ``cameras``."""
+    numbers, pixels = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    records = []
+    for i in range(count):
+        steps, word = int(numbers.integers(5, 13)), DIRECTIONS[i % 6]
+        frame_steps = np.arange(0, steps if cameras else 0, frame_every)
+        proprioception = numbers.normal(size=(steps, len(embodiment.proprioception))).astype(np.float32)
+        actions = numbers.uniform(-1, 1, size=(steps, len(embodiment.actions))).astype(np.float32)
+        images = {
+            camera: [encode_jpeg(pixels.integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)) for _ in frame_steps]
+            for camera in cameras
+        }
+        records.append(
+            Record(
+                key=f"segment{i:03d}",
+                task=f"task{i % 3}",
+                instruction=f"Move {word} while holding nothing",
+                primitive="move",
+                directions=(word,),
+                parent=f"episode{i // 2}",
+                start=3 * i,
+                quality=3.0,
+                proprioception=proprioception,
+                actions=actions,
+                frame_steps=frame_steps,
+                images=images,
+            )
+        )
+    return records
+
+
+def write_tiny_shards(
+    folder: Path,
+    *,
+    embodiment: Embodiment = TINY_ARM,
+    frames: bool = False,
+    records: int = 6,
+    shards: int = 2,
+    size_px: int = 16,
+    frame_every: int = 2,
+    cameras: Sequence[str] | None = None,
+    view: str = "tiny",
+    seed: int = 0,
+) -> Path:
+    """A finished shard set in ``folder``; two sets of one seed are an LA set and its VLA twin."""
+    seen = (embodiment.cameras if cameras is None else cameras) if frames else ()
+    made = tiny_records(embodiment, records, size_px, frame_every, seen, seed)
+    streams = StatisticsStream(), StatisticsStream()
+    for record in made:
+        streams[0].update(record.key, record.proprioception)
+        streams[1].update(record.key, record.actions)
+    files = [f"{shard:05d}.tar" for shard in range(shards)]
+    for shard, file in enumerate(files):
+        write_shard(folder / file, made[shard::shards])
+    profile = ViewProfile(view, camera=embodiment.cameras[0], render_px=size_px, size_px=size_px) if frames else None
+    domain = Domain(embodiment, profile, streams[0].finish(), streams[1].finish())
+    write_manifest(folder, name=folder.name, unit="segment", domain=domain, shards=files, card={"seed": seed})
+    return folder
+
+
+@pytest.fixture
+def tiny_shards() -> Callable[..., Path]:
+    """The generator of tiny shard sets: ``tiny_shards(folder, frames=True, ...)``."""
+    return write_tiny_shards
+
+
+@pytest.fixture
+def tiny_arm() -> Embodiment:
+    """Four numbers each way and one camera, as on Meta-World."""
+    return TINY_ARM
+
+
+@pytest.fixture
+def two_eyed_arm() -> Embodiment:
+    """Six joints, seven actions and two cameras."""
+    return TWO_EYED_ARM
