@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from la4vla.data.shards import Record, write_manifest, write_shard
 from la4vla.data.statistics import StatisticsStream
@@ -14,6 +15,9 @@ from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain
 from la4vla.schema.view import ViewProfile
+
+# Tests run side by side; threads of one would only wait for those of the other.
+torch.set_num_threads(1)
 
 TINY_ARM = Embodiment(
     name="tiny_arm",

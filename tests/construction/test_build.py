@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,7 +31,7 @@ exports:
   la: {tasks: [coffee-button, handle-press], unit: segment, frames: false}
   vla: {tasks: [coffee-button, handle-press], unit: segment, frames: true}
   heldout_la: {tasks: [door-unlock], unit: segment, frames: false}
-  downstream: {tasks: held_out, unit: episode, frames: true, episodes: 1}
+  downstream: {tasks: [door-unlock], unit: episode, frames: true, episodes: 1}
 episodes_per_shard: 2
 processes: 1
 """
@@ -37,15 +40,15 @@ processes: 1
 @pytest.fixture
 def card(tmp_path) -> Path:
     path = tmp_path / "tiny.yaml"
-    path.write_text(CARD.replace("tasks: held_out", "tasks: [door-unlock]"))
+    path.write_text(CARD)
     return path
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("cards") / "tiny.yaml"
-    path.write_text(CARD.replace("tasks: held_out", "tasks: [door-unlock]"))
-    build(read_card([str(path)]))
+    path.write_text(CARD)
+    ensure_built(path.with_suffix("") / "downstream")
     return path.with_suffix("")
 
 
@@ -55,7 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_an_la_set_and_its_vla_twin_differ_in_frames_alone(built):
     la, vla = Shards(built / "la"), Shards(built / "vla")
-    assert la.records == vla.records and len(la) > 10
+    assert la.records == vla.records and len(la) > 5
     np.testing.assert_array_equal(la.actions, vla.actions)
     np.testing.assert_array_equal(la.proprioception, vla.proprioception)
     assert la.manifest.domain.view is None and not la.cameras and not len(la.frame_steps)
@@ -143,25 +146,34 @@ def test_a_full_disk_leaves_no_half_set_and_the_next_run_goes_on(built, card, mo
     assert contents(folder) == contents(built)
 
 
-def test_ensure_built_builds_from_the_card_beside_and_only_once(built, card):
-    ensure_built(card.with_suffix("") / "la")
-    assert contents(card.with_suffix("")) == contents(built)
-    card.unlink()
-    ensure_built(card.with_suffix("") / "vla")
-
-
-def test_a_removed_export_is_built_again_the_same(built, card, capsys):
+def test_a_finished_set_needs_no_card_and_a_removed_one_is_built_again_the_same(built, card, capsys):
+    folder = card.with_suffix("")
+    shutil.copytree(built, folder)
+    shutil.rmtree(folder / "downstream")
     main([str(card)])
     output = capsys.readouterr().out
     assert "original episodes" in output and "consistent segments" in output
-    for path in (card.with_suffix("") / "downstream").iterdir():
-        path.unlink()
-    build(read_card([str(card)]))
-    assert contents(card.with_suffix("")) == contents(built)
+    assert contents(folder) == contents(built)
+    card.unlink()
+    ensure_built(folder / "vla")
+
+
+def test_of_two_builds_at_once_one_waits(built, card):
+    folder = card.with_suffix("")
+    shutil.copytree(built, folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    second = threading.Thread(target=build, args=(read_card([str(card)]),), daemon=True)
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    os.close(descriptor)
+    second.join(30)
+    assert not second.is_alive()
 
 
 def test_what_cannot_be_built_is_refused_in_a_sentence(built, card):
-    with pytest.raises(FileNotFoundError, match="no card .*nothing.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"no card .*nothing\.yaml"):
         ensure_built(card.parent / "nothing" / "la")
     with pytest.raises(ValueError, match="no export 'lo'; its exports are la, vla"):
         ensure_built(card.with_suffix("") / "lo")
@@ -190,7 +202,7 @@ def test_bad_cards_are_refused_in_a_sentence(card, change, sentence, capsys):
 def test_a_missing_card_is_refused():
     with pytest.raises(ValueError, match="Name the card"):
         read_card(["processes=1"])
-    with pytest.raises(FileNotFoundError, match="no card nowhere.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"no card nowhere\.yaml"):
         read_card(["nowhere.yaml"])
 
 

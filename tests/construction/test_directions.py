@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from la4vla.simulators.metaworld import METAWORLD
 
 def test_bends_are_found():
     corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, -1.0]])
-    path = np.concatenate([np.linspace(a, b, 10, endpoint=False) for a, b in zip(corners, corners[1:], strict=False)])
+    path = np.concatenate([np.linspace(a, b, 10, endpoint=False) for a, b in itertools.pairwise(corners)])
     path = np.concatenate([path, corners[-1:]])
     assert simplify(path, 0.05) == [0, 10, 20, 30]
     assert simplify(path, 5.0) == [0, 30]

@@ -34,7 +34,7 @@ def test_wordings_are_pinned():
     # A change here changes every shard built before.
     written = [write_instruction(Primitive.MOVE, ("forward",), Status.EMPTY, f"push-0001/{i}") for i in range(3)]
     assert written == [
-        "PINNED0",
-        "PINNED1",
-        "PINNED2",
+        "move forward while holding nothing",
+        "move the gripper forward while holding nothing",
+        "go forward without holding anything",
     ]

@@ -30,9 +30,19 @@ def test_every_result_comes_back_under_its_number(processes):
     assert dict(run_jobs(jobs, processes)) == {n: 10 * n for n in range(5)}
 
 
-def test_a_failing_job_is_raised():
+def test_a_failing_job_is_raised_and_no_other_is_waited_for():
     with pytest.raises(ZeroDivisionError):
-        list(run_jobs({0: partial(operator.mul, 1, 1), 1: partial(operator.truediv, 1, 0)}, 2))
+        list(run_jobs({0: partial(time.sleep, 3600), 1: partial(operator.truediv, 1, 0)}, 2))
+
+
+def test_an_interruption_ends_the_workers(tmp_path):
+    script = tmp_path / "sleepers.py"
+    script.write_text(SLEEPERS)
+    parent = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
+    while len(children(parent.pid)) < 3:
+        time.sleep(0.05)
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.wait(timeout=60) != 0
 
 
 def test_a_dying_worker_is_told_in_a_sentence():

@@ -224,3 +224,8 @@ def test_a_set_without_directions_or_opposites_is_refused(tmp_path):
     shards = build(tmp_path / "two", False, words=("left", "upward"))
     with pytest.raises(ValueError, match="'conflicting_proprioception'"):
         DirectionFollowing(shards, 10).run(Follower(by_instruction))
+
+
+def test_chunks_that_are_not_finite_are_refused(blind):
+    with pytest.raises(ValueError, match="not finite in 12 of 12 cases of condition 'masked'"):
+        DirectionFollowing(blind, 12).run(Follower(lambda observation: np.full(3, np.nan)))

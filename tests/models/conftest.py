@@ -10,8 +10,8 @@ import torch
 
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.backbones.internvl3 import InternVL3
-from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.heads.alignment import AlignmentHead
+from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.heads.flow_matching import FlowMatchingHead
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
@@ -78,7 +78,9 @@ def make_domain() -> Callable[..., Domain]:
     return _domain
 
 
-def _domain(name: str = "arm", view: str | None = "front", dims: int = 4, cameras: Sequence[str] = ("front",)) -> Domain:
+def _domain(
+    name: str = "arm", view: str | None = "front", dims: int = 4, cameras: Sequence[str] = ("front",)
+) -> Domain:
     axes = tuple(f"axis_{i}" for i in range(dims))
     embodiment = Embodiment(name, axes, axes, tuple(cameras), control_hz=10.0)
     profile = None if view is None else ViewProfile(view, camera="front", render_px=16, size_px=16)

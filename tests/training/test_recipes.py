@@ -14,7 +14,7 @@ from la4vla.models.policy import Policy
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("recipes/finetune/*.yaml")])
 PARADIGMS = ("la", "vla", "la_vla", "mixpt")
-TWO_STEPS = ("trainer.max_steps=2", "data.batch_size=4", "data.workers=0", "start=null", "after=null", "name=tried")
+TWO_STEPS = ("trainer.max_steps=2", "data.batch_size=4", "trainer.log_every_n_steps=1", "data.workers=0", "start=null", "after=null", "name=tried")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("**/*.yaml")), ids=lambda p: str(p.relative_to(ROOT)))

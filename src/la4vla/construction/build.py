@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +49,8 @@ def ensure_built(folder: str | Path) -> None:
 def build(declaration: Declaration) -> dict[str, Manifest]:
     """Build every export of a card that is not finished, and return the manifests of all.
 
-    Groups that an interrupted build of the same card finished are not built again.
+    Where several processes ask at once, one builds and the others wait for it. Groups that an interrupted build of the
+    same card finished are not built again.
 
     Raises:
         ValueError: If a finished set was built from another declaration.
@@ -54,14 +58,27 @@ def build(declaration: Declaration) -> dict[str, Manifest]:
     """
     card, folder = declaration.card, declaration.folder
     declared = {name: _declared(declaration, name) for name in card.exports}
-    finished = {name: m for name in card.exports if (m := _finished(folder / name, declared[name])) is not None}
-    pending = {name: export for name, export in card.exports.items() if name not in finished}
-    if pending:
-        reports = _build_groups(declaration, pending)
-        for name, export in pending.items():
-            finished[name] = finish_set(card, folder / name, name, export, reports, declared[name])
-    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    with _alone(folder):
+        finished = {name: m for name in card.exports if (m := _finished(folder / name, declared[name])) is not None}
+        pending = {name: export for name, export in card.exports.items() if name not in finished}
+        if pending:
+            reports = _build_groups(declaration, pending)
+            for name, export in pending.items():
+                finished[name] = finish_set(card, folder / name, name, export, reports, declared[name])
+        shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return {name: finished[name] for name in card.exports}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else builds ``folder``; the lock ends with its process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _declared(declaration: Declaration, name: str) -> dict[str, Any]:

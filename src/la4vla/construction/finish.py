@@ -23,7 +23,7 @@ from la4vla.schema.view import ViewProfile
 def finish_set(
     card: Card, folder: Path, name: str, export: Export, reports: Sequence[Report], declared: Mapping[str, Any]
 ) -> Manifest:
-    """Write the manifest of one export, whose shards are all there; what else lies in its folder is removed.
+    """Write the manifest of one export, whose shards are all there; stale shards are removed.
 
     Args:
         card: The card.
@@ -43,9 +43,10 @@ def finish_set(
     for report in reports:
         counts.update(report.counts[name])
         dropped.update(report.dropped[name])
-    for path in folder.iterdir():
-        if path.name.split(".")[0] not in {Path(file).stem for file in files}:
-            path.unlink()  # left behind by an unfinished build of another declaration
+    wanted = {Path(file).stem for file in files}
+    for path in [*folder.glob("*.tar"), *folder.glob("*.index.npz"), *folder.glob(".*.part")]:
+        if path.name.split(".")[0] not in wanted:
+            path.unlink()  # left behind by an unfinished build, perhaps of another declaration
     view = card.reader.view if export.frames else None
     return write_manifest(
         folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,6 +24,7 @@ def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterat
     if processes == 1 or len(jobs) <= 1:
         yield from ((number, job()) for number, job in jobs.items())
         return
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's OpenGL
     pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_begin_worker)
     running: dict[Future[Result], int] = {pool.submit(job): number for number, job in jobs.items()}
@@ -36,11 +38,15 @@ def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterat
             "run the same command again, with a smaller processes=... if it happens again."
         ) from error
     finally:
+        if running:  # a failure or an interruption: what is being worked on is given up, not waited for
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
         pool.shutdown(cancel_futures=True)
 
 
 def _begin_worker() -> None:
     # The processes share the cores among them: each renders in its own thread and calculates in one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
     for name, threads in (("LP_NUM_THREADS", "0"), ("OMP_NUM_THREADS", "1")):
         os.environ[name] = threads
     parent = multiprocessing.parent_process()

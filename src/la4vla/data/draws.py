@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+ONES = 2**64 - 1
 
 
 def mix(*counters: int | str | np.ndarray) -> np.ndarray:
@@ -15,10 +17,18 @@ def mix(*counters: int | str | np.ndarray) -> np.ndarray:
 
     SplitMix64's finalizer (Steele, Lea and Flood, 2014) chained over the counters; strings enter by their sha256.
     """
-    state = np.zeros(1, dtype=np.uint64)
+    # single numbers are folded as Python integers, several times faster than as arrays of one element
+    single: int = 0
+    state: np.ndarray | None = None
     for counter in counters:
-        state = _finalize(state + GOLDEN ^ _finalize(_as_uint64(counter) + GOLDEN))
-    return state
+        if isinstance(counter, np.ndarray):
+            state = np.array([single], dtype=np.uint64) if state is None else state
+            state = _finalize((state + GOLDEN) ^ _finalize(counter.astype(np.uint64) + GOLDEN))
+        elif state is None:
+            single = _finalize_one((single + int(GOLDEN)) ^ _folded(counter))
+        else:
+            state = _finalize((state + GOLDEN) ^ np.uint64(_folded(counter)))
+    return np.array([single], dtype=np.uint64) if state is None else state
 
 
 def uniform(*counters: int | str | np.ndarray) -> np.ndarray:
@@ -27,12 +37,18 @@ def uniform(*counters: int | str | np.ndarray) -> np.ndarray:
     return bits.astype(np.float64) * 2.0**-53
 
 
-def _as_uint64(counter: int | str | np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=1024)
+def _folded(counter: int | str) -> int:
     if isinstance(counter, str):
         counter = int.from_bytes(hashlib.sha256(counter.encode()).digest()[:8], "little")
-    if isinstance(counter, int):
-        return np.array([counter % 2**64], dtype=np.uint64)
-    return counter.astype(np.uint64)
+    return _finalize_one(counter + int(GOLDEN))
+
+
+def _finalize_one(bits: int) -> int:
+    bits &= ONES
+    bits = ((bits ^ (bits >> 30)) * int(FIRST)) & ONES
+    bits = ((bits ^ (bits >> 27)) * int(SECOND)) & ONES
+    return bits ^ (bits >> 31)
 
 
 def _finalize(bits: np.ndarray) -> np.ndarray:

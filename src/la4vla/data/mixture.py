@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any, Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 from la4vla.data.assembly import Assembly, Feed
 from la4vla.data.chunking import Windows
 from la4vla.data.manifest import Manifest
+from la4vla.data.parcel import PREFETCHED, Couriers
 from la4vla.data.shards import Shards
 from la4vla.data.statistics import merge_domains
 from la4vla.data.stream import Plan, SampleStream
@@ -194,45 +196,59 @@ class MixtureDataModule(LightningDataModule):
 
 
 class _Loader:
-    """What the trainer iterates: a DataLoader that starts at the module's position whenever it is iterated.
+    """What the trainer iterates: this process's share of every batch from the module's position on, endlessly.
 
-    It is no DataLoader itself, because Lightning takes those apart to put a distributed sampler in.
+    It is no DataLoader, because Lightning takes those apart to put a distributed sampler in.
     """
 
     def __init__(
-        self, module: MixtureDataModule, dataset: Assembly, stream: SampleStream, rank: int, ranks: int
+        self, module: MixtureDataModule, assembly: Assembly, stream: SampleStream, rank: int, ranks: int
     ) -> None:
-        self.dataset = dataset
-        self._loader = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=_Plans(module, stream, rank, ranks),
-            num_workers=module.workers,
-            collate_fn=_same,
-            pin_memory=torch.cuda.is_available(),
-        )
+        self.assembly = assembly
+        self._module, self._stream, self._rank, self._ranks = module, stream, rank, ranks
 
     def __iter__(self) -> Iterator[Batch]:
-        # a generator drops its workers at once when it is dropped; left to the garbage collector they take seconds
-        yield from self._loader
+        pinned = torch.cuda.is_available()
+        # as a generator it drops its workers at once when it is dropped; the garbage collector would take seconds
+        for batch in self._local() if self._module.workers == 0 else self._sent(pinned):
+            yield batch.pin_memory() if pinned else batch
+
+    def _plans(self) -> Iterator[Plan]:
+        for n in count(self._module.consumed):
+            yield self._stream.plan(n).share(self._rank, self._ranks)
+
+    def _local(self) -> Iterator[Batch]:
+        for plan in self._plans():
+            yield self.assembly.batch(plan)
+
+    def _sent(self, pinned: bool) -> Iterator[Batch]:
+        workers, rows = self._module.workers, self._module.batch_size // self._ranks
+        couriers = Couriers(self.assembly, workers, rows)
+        loader = DataLoader(
+            couriers,
+            batch_size=None,
+            sampler=_Plans(self._plans()),
+            num_workers=workers,
+            prefetch_factor=PREFETCHED,
+            collate_fn=_same,
+        )
+        for parcel in loader:
+            yield couriers.receive(parcel, pinned)
 
 
 class _Plans(Sampler[Plan]):
-    """The plans of one process's shares, endlessly."""
+    """An iterator as a sampler."""
 
-    def __init__(self, module: MixtureDataModule, stream: SampleStream, rank: int, ranks: int) -> None:
-        self._module, self._stream, self._rank, self._ranks = module, stream, rank, ranks
+    def __init__(self, plans: Iterator[Plan]) -> None:
+        self._plans = plans
 
     def __iter__(self) -> Iterator[Plan]:
-        n = self._module.consumed
-        while True:
-            yield self._stream.plan(n).share(self._rank, self._ranks)
-            n += 1
+        return self._plans
 
 
-def _same(batch: Any) -> Any:
-    """What :class:`Assembly` returns is a whole batch already."""
-    return batch
+def _same(parcel: Any) -> Any:
+    """What :class:`Couriers` sends is a whole batch already."""
+    return parcel
 
 
 def _read_manifest(name: str, source: Source) -> Manifest:

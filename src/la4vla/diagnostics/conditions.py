@@ -76,7 +76,7 @@ class DirectionFollowing:
         ``full_horizon_...``. The separations are left out where a condition has too few cases to tell directions apart.
 
         Raises:
-            ValueError: If no case at all can be arranged for a condition.
+            ValueError: If no case at all can be arranged for a condition, or a chunk is not finite.
         """
         results: dict[str, dict[str, float]] = {}
         for condition, arrangement in self.arrangements.items():
@@ -111,7 +111,13 @@ class DirectionFollowing:
             observations = [self._observation(case, arrangement) for case in batch]
             draws = [Slot(self.shards.records[self.cases.records[case]].key, self.seed, 0).draw for case in batch]
             predicted += [chunk.actions for chunk in policy.act(observations, draws)]
-        return torch.from_numpy(np.stack(predicted))
+        chunks = np.stack(predicted)
+        if bad := int((~np.isfinite(chunks)).any(axis=(1, 2)).sum()):
+            raise ValueError(
+                f"The policy answered chunks that are not finite in {bad} of {len(chunks)} cases of condition "
+                f"{condition!r}. Check the checkpoint's weights and its statistics."
+            )
+        return torch.from_numpy(chunks)
 
     def _observation(self, case: int, arrangement: Arrangement) -> Observation:
         domain = self.shards.manifest.domain

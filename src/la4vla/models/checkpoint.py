@@ -100,13 +100,15 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} holds no finished policy: config.json is missing.")
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if config.get("format") != FORMAT:
         raise ValueError(
             f"{path} has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that wrote it."
         )
     if config.keys() != KEYS:
-        raise ValueError(f"{path} must have exactly the keys {sorted(KEYS)}, differing in {sorted(config.keys() ^ KEYS)}.")
+        raise ValueError(
+            f"{path} must have exactly the keys {sorted(KEYS)}, differing in {sorted(config.keys() ^ KEYS)}."
+        )
     return config
 
 
@@ -141,6 +143,7 @@ def _fill(policy: Policy, path: Path) -> None:
     for name, tensor in expected.items():
         if tensor.shape != tensors[name].shape:
             raise ValueError(
-                f"{path} holds '{name}' of shape {tuple(tensors[name].shape)}, config.json asks for {tuple(tensor.shape)}."
+                f"{path} holds '{name}' of shape {tuple(tensors[name].shape)}, config.json asks for "
+                f"{tuple(tensor.shape)}."
             )
     policy.load_state_dict(tensors)

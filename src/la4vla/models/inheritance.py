@@ -32,7 +32,9 @@ def inherit(policy: Policy, predecessor: Policy) -> str:
         )
     differing = _differing(policy.backbone, predecessor.backbone)
     if differing:
-        raise ValueError(f"The predecessor's backbone has other sizes ({differing}): give both recipes the same backbone.")
+        raise ValueError(
+            f"The predecessor's backbone has other sizes ({differing}): give both recipes the same backbone."
+        )
     domains, known = _merged(policy, predecessor)
     same_head = type(policy.head) is type(predecessor.head) and not _differing(policy.head, predecessor.head)
     policy.backbone.load_state_dict(predecessor.backbone.state_dict())
@@ -61,8 +63,8 @@ def _merged(policy: Policy, predecessor: Policy) -> tuple[list[Domain], list[str
     known = [domain.embodiment.name for domain in policy.domains if domain.embodiment.name in before]
     if known and policy.normalization != predecessor.normalization:
         raise ValueError(
-            f"The predecessor normalises by {predecessor.normalization}, this recipe by {policy.normalization}: numbers "
-            "would change their meaning; choose the same."
+            f"The predecessor normalises by {predecessor.normalization}, this recipe by {policy.normalization}: "
+            "numbers would change their meaning; choose the same."
         )
     merged = [
         _merge(domain, before[domain.embodiment.name]) if domain.embodiment.name in before else domain
@@ -74,7 +76,9 @@ def _merged(policy: Policy, predecessor: Policy) -> tuple[list[Domain], list[str
 def _merge(domain: Domain, before: Domain) -> Domain:
     name = domain.embodiment.name
     if domain.embodiment != before.embodiment:
-        raise ValueError(f"The predecessor knows another '{name}', with other numbers or conventions: rename one of them.")
+        raise ValueError(
+            f"The predecessor knows another '{name}', with other numbers or conventions: rename one of them."
+        )
     if domain.view and before.view and domain.view != before.view:
         raise ValueError(
             f"The predecessor saw '{name}' on view '{before.view.name}', this data shows view '{domain.view.name}': "

@@ -76,8 +76,8 @@ def _stacked(images: Sequence[np.ndarray]) -> torch.Tensor:
     for image in images:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape != images[0].shape:
             raise ValueError(
-                f"Images of one request are uint8 arrays of one shape (h, w, 3), got {image.dtype} {image.shape} beside "
-                f"{images[0].shape}."
+                f"Images of one request are uint8 arrays of one shape (h, w, 3), got {image.dtype} {image.shape} "
+                f"beside {images[0].shape}."
             )
     if not images:
         return torch.empty(0, 3, 1, 1, dtype=torch.uint8)

@@ -70,7 +70,7 @@ class Policy(nn.Module):
         """
         batch = self._normalised(batch)
         seen = batch.visible.sum(1)
-        counts = seen.unique()
+        counts = torch.unique(seen)
         if len(counts) == 1:
             return self.head.loss(self.backbone(batch), batch)
         loss = torch.empty(len(batch), device=batch.proprioception.device)
@@ -133,7 +133,7 @@ class Policy(nn.Module):
         return inheritance.inherit(self, predecessor)
 
     def save(self, folder: str | Path) -> None:
-        """Writes ``config.json``, ``model.safetensors`` and the backbone's files; see :mod:`la4vla.models.checkpoint`."""
+        """Writes ``config.json``, ``model.safetensors`` and ``backbone/``; see :mod:`la4vla.models.checkpoint`."""
         checkpoint.save(self, Path(folder))
 
     @classmethod

@@ -31,7 +31,7 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(init)
 
     @functools.wraps(init)
-    def recording(self: Recorded, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  any constructor passes through
+    def recording(self: Recorded, *args: Any, **kwargs: Any) -> None:
         if "arguments" not in vars(self):
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()

@@ -86,6 +86,7 @@ def test_keys_follow_the_selection():
         ({"tasks": "heldout"}, "Did you mean 'held_out'"),
         ({"frame_every": 0}, "at least 1"),
         ({"action_noise": -0.1}, "at least 0"),
+        ({"max_steps": 500}, "must not exceed 500"),
     ],
 )
 def test_bad_settings_are_refused_in_a_sentence(settings, sentence):

@@ -25,7 +25,7 @@ def policy():
 
 
 def run(policy, **options):
-    settings = {"tasks": ("reach", "push"), "episodes": 2, "view": "evo1_64", "max_steps": 18, "replan_every": 8}
+    settings = {"tasks": ("push",), "episodes": 4, "view": "evo1_64", "max_steps": 18, "replan_every": 8}
     benchmark = MetaworldBenchmark(**{**settings, "environments": 3, "progress": False, **options})
     return benchmark.run(policy, "tiny").trajectories
 
@@ -40,5 +40,5 @@ def test_a_policy_acts_equally_whatever_the_number_of_processes(policy):
 
 def test_the_view_must_be_the_one_of_training(policy):
     with pytest.raises(ValueError, match="trained on view 'evo1_64'"):
-        run(policy, view="evo1_96", processes=0)
-    assert len(run(policy, view=None, processes=0)) == 4  # blind is always possible
+        run(policy, view="evo1_96", processes=0, episodes=1)
+    assert len(run(policy, view=None, processes=0, episodes=1)) == 1  # blind is always possible

@@ -12,7 +12,7 @@ from la4vla.data.readers.base import Reader
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
 from la4vla.schema.view import ViewProfile
-from la4vla.simulators.metaworld import METAWORLD, VIEWS, MetaworldEnvironment, MetaworldExpert
+from la4vla.simulators.metaworld import MAX_STEPS, METAWORLD, VIEWS, MetaworldEnvironment, MetaworldExpert
 from la4vla.simulators.metaworld_tasks import SELECTIONS, TASKS, placement_seed
 
 
@@ -58,6 +58,10 @@ class MetaworldExperts(Reader):
             raise ValueError(
                 "episodes, frame_every, max_steps and attempts must be at least 1, linger_steps and action_noise at "
                 f"least 0, got {episodes}, {frame_every}, {max_steps}, {attempts}, {linger_steps} and {action_noise}."
+            )
+        if max_steps + linger_steps > MAX_STEPS:
+            raise ValueError(
+                f"max_steps and linger_steps together must not exceed {MAX_STEPS}, where the package stops."
             )
         self.view: ViewProfile | None = VIEWS[view]
         self._camera = VIEWS[view].camera

@@ -9,17 +9,15 @@ from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, InternVLConfig, InternVLModel, PreTrainedTokenizerBase
 
 from la4vla.models.backbones import attention as attention_kernel
 from la4vla.models.backbones.base import Backbone, Tokens
 from la4vla.models.backbones.internvl3_sizes import SIZES, Variant
-from la4vla.models.backbones.prompt import IMAGE_CONTEXT, Layout, Prompt
+from la4vla.models.backbones.internvl3_weights import Origin, fresh, published, saved
+from la4vla.models.backbones.prompt import Layout, Prompt
 from la4vla.schema.batch import Batch
 
-TOKENIZER = Path(__file__).parent / "tokenizer"
 KERNELS = {"sdpa": attention_kernel.NAME, "eager": "eager", "flash_attention_2": "flash_attention_2"}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,17 +27,19 @@ class InternVL3(Backbone):
     """Vision transformer, projector and the first layers of a causal language model, final norm included.
 
     A masked view's tokens do not exist: they are dropped before the language model, and the tokens that remain keep
-    the position ids they would have had. With causal attention this equals masking the keys (LA4VLA masks them) and
-    costs no vision. Right padding needs no attention mask either, since nothing valid comes after it.
+    the position ids they would have had. With causal attention this equals masking the keys, as LA4VLA does, and costs
+    no vision. Right padding needs no attention mask either, since nothing valid comes after it.
+
+    A frozen part builds no graph: autograd records only what a trainable parameter can reach.
 
     Args:
         variant: Published size, or ``tiny``.
         weights: Hub id or local folder in the layout of ``OpenGVLab/InternVL3-1B-hf``; None starts from random weights.
         language_layers: Language layers kept, counted from the first; None keeps the variant's number.
-        attention: Attention kernel of vision and language model. ``sdpa`` is torch's fused kernel, except on a CPU, see
+        attention: Attention kernel of vision and language model. ``sdpa`` is torch's fused kernel, except on a CPU: see
             :func:`la4vla.models.attention.attend`.
-        masked_views: ``drop`` leaves masked image tokens out; ``mask`` keeps them, zeroed, under an attention mask. Both
-            give the same answer; the second exists to show that.
+        masked_views: ``drop`` leaves masked image tokens out; ``mask`` keeps them, zeroed, under an attention mask. The
+            answers are the same; the second exists to show that.
         views: View slots of the prompt.
         instruction_tokens: Most tokens an instruction may have; a longer one is an error, never cut.
         image_px: Overrides the variant's image side. This and all that follow are for random weights only.
@@ -73,55 +73,36 @@ class InternVL3(Backbone):
         language_width: int | None = None,
     ) -> None:
         super().__init__()
-        sizes = {
+        overrides: dict[str, Any] = {
             "image_px": image_px, "patch_px": patch_px, "pixel_shuffle": pixel_shuffle, "vision_width": vision_width,
             "vision_layers": vision_layers, "language_width": language_width,
         }  # fmt: skip
-        given = {name: size for name, size in sizes.items() if size is not None}
-        layers = SIZES[variant].language_layers if language_layers is None else language_layers
-        if weights is None:
-            config = dataclasses.replace(SIZES[variant], language_layers=layers, **given).config()
-            model = AutoModel.from_config(config, attn_implementation=KERNELS[attention])
-            tokenizer = _packaged_tokenizer(config)
-        elif given:
+        given = {name: size for name, size in overrides.items() if size is not None}
+        if weights is not None and given:
             raise ValueError(f"{sorted(given)} cannot be chosen for published weights: leave them out.")
-        else:
-            model, tokenizer = _published(weights, layers, attention)
-        self._assemble(model, tokenizer, masked_views, views, instruction_tokens)
+        layers = SIZES[variant].language_layers if language_layers is None else language_layers
+        sizes = dataclasses.replace(SIZES[variant], language_layers=layers, **given)
+        origin = fresh(sizes) if weights is None else published(weights, layers)
+        self._assemble(origin, attention, masked_views, views, instruction_tokens)
 
     def _assemble(
-        self,
-        model: InternVLModel,
-        tokenizer: PreTrainedTokenizerBase,
-        masked_views: str,
-        views: int,
-        instruction_tokens: int,
+        self, origin: Origin, attention: str, masked_views: str, views: int, instruction_tokens: int
     ) -> None:
-        config = model.config
-        self.model, self.tokenizer = model, tokenizer
-        self.width, self.views = config.text_config.hidden_size, views
-        self.image_px = config.vision_config.image_size[0]
-        self.drop = masked_views == "drop"
-        side = self.image_px // config.vision_config.patch_size[0]
-        self.prompt = Prompt(tokenizer, views, round(side * config.downsample_ratio) ** 2, instruction_tokens)
+        self.model, self.tokenizer, vision, language = origin
+        self.model.set_attn_implementation(KERNELS[attention])
+        self.attention, self.drop = attention, masked_views == "drop"
+        self.width, self.views, self.image_px = language.hidden_size, views, _side(vision.image_size)
+        side = round(self.image_px // _side(vision.patch_size) * self.model.config.downsample_ratio)
+        self.prompt = Prompt(self.tokenizer, views, side**2, instruction_tokens)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, batch: Batch) -> Tokens:
         """The last kept layer after the final norm, one token per visible patch group and piece of text."""
         layout = self.prompt.layout(batch.instructions, batch.visible.cpu(), self.drop)
-        device = self.mean.device
-        layout = Layout(*(part.to(device) for part in layout))
-        embeddings = self.model.language_model.embed_tokens(layout.ids)
-        if batch.visible.any():
-            images = self.see(batch.images)[batch.image_index[batch.visible]]
-            embeddings = embeddings.masked_scatter(layout.image[..., None], images.to(embeddings.dtype))
-        if not self.drop:
-            embeddings = embeddings.masked_fill(layout.hidden[..., None], 0.0)
-        if torch.is_autocast_enabled(device.type):
-            embeddings = embeddings.to(torch.get_autocast_dtype(device.type))
+        layout = Layout(*(part.to(self.mean.device) for part in layout))
         read = self.model.language_model(
-            inputs_embeds=embeddings,
+            inputs_embeds=self._embedded(batch, layout),
             position_ids=layout.positions,
             # As a mapping, transformers takes the mask as it is. Left to itself it would read the gap that dropped
             # tokens leave in the position ids as the border between two packed sequences.
@@ -129,27 +110,38 @@ class InternVL3(Backbone):
         )
         return Tokens(read.last_hidden_state, layout.mask, layout.image)
 
+    def _embedded(self, batch: Batch, layout: Layout) -> Tensor:
+        """``(B, L, D)``: text and images, in autocast's precision where that is on, as the official weights expect."""
+        device = self.mean.device.type
+        embeddings: Tensor = self.model.language_model.embed_tokens(layout.ids)
+        if torch.is_autocast_enabled(device):
+            embeddings = embeddings.to(torch.get_autocast_dtype(device))
+        if batch.visible.any():
+            images = self.see(batch.images)[batch.image_index[batch.visible]]
+            embeddings = embeddings.masked_scatter(layout.image[..., None], images.to(embeddings.dtype))
+        return embeddings if self.drop else embeddings.masked_fill(layout.hidden[..., None], 0.0)
+
     def see(self, images: Tensor) -> Tensor:
-        """``(n, 3, h, w)`` uint8 RGB to ``(n, N, D)`` tokens for the language model."""
+        """``(n, 3, h, w)`` uint8 RGB to ``(n, N, D)`` tokens for the language model; other sizes are squashed."""
         pixels = images.to(self.mean.device).float()
         if pixels.shape[-2:] != (self.image_px, self.image_px):
             size = (self.image_px, self.image_px)
             pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True).round().clamp(0, 255)
         pixels = (pixels / 255 - self.mean) / self.std
-        return self.model.get_image_features(pixels).pooler_output
+        features: Tensor = self.model.get_image_features(pixels).pooler_output
+        return features
 
     def _attention_mask(self, layout: Layout) -> Tensor | None:
         """What the chosen kernel needs to be causal, and to skip hidden keys where those were kept."""
-        attention = self.model.language_model.config._attn_implementation
-        if attention == "flash_attention_2":
+        if self.attention == "flash_attention_2":
             return layout.mask
-        if attention == attention_kernel.NAME and self.drop:
+        if self.attention == "sdpa" and self.drop:
             return None
         length = layout.ids.shape[1]
         allowed = torch.ones(length, length, dtype=torch.bool, device=layout.ids.device).tril()[None, None]
         if not self.drop:
             allowed = allowed & layout.mask[:, None, None]
-        if attention == attention_kernel.NAME:
+        if self.attention == "sdpa":
             return allowed
         return torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, torch.finfo(torch.float32).min)
 
@@ -173,38 +165,11 @@ class InternVL3(Backbone):
         backbone = cls.__new__(cls)
         nn.Module.__init__(backbone)
         vars(backbone)["arguments"] = dict(arguments)
-        config = InternVLConfig.from_pretrained(folder)
-        model = AutoModel.from_config(config, attn_implementation=KERNELS[arguments["attention"]])
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        settings = (arguments[name] for name in ("masked_views", "views", "instruction_tokens"))
-        backbone._assemble(model, tokenizer, *settings)
+        settings = {name: arguments[name] for name in ("attention", "masked_views", "views", "instruction_tokens")}
+        backbone._assemble(saved(folder), **settings)
         return backbone
 
 
-def _packaged_tokenizer(config: InternVLConfig) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
-    config.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
-    return tokenizer
-
-
-def _published(weights: str, layers: int, attention: str) -> tuple[InternVLModel, PreTrainedTokenizerBase]:
-    """The model with its first ``layers`` language layers, in float32, and its tokenizer."""
-    config = AutoConfig.from_pretrained(weights)
-    if not isinstance(config, InternVLConfig):
-        raise ValueError(
-            f"weights='{weights}' hold a '{config.model_type}' model; InternVL3 needs the layout of "
-            "OpenGVLab/InternVL3-1B-hf (model type 'internvl')."
-        )
-    if config.text_config.num_hidden_layers < layers:
-        raise ValueError(
-            f"weights='{weights}' have {config.text_config.num_hidden_layers} language layers, {layers} were asked "
-            "for: lower language_layers or name the variant that fits."
-        )
-    config.text_config.num_hidden_layers = layers
-    config.text_config.layer_types = config.text_config.layer_types[:layers]
-    model, report = AutoModel.from_pretrained(
-        weights, config=config, dtype=torch.float32, attn_implementation=KERNELS[attention], output_loading_info=True
-    )
-    if report["missing_keys"]:
-        raise ValueError(f"weights='{weights}' lack {len(report['missing_keys'])} tensors, e.g. {min(report['missing_keys'])}.")
-    return model, AutoTokenizer.from_pretrained(weights)
+def _side(size: int | list[int] | tuple[int, ...]) -> int:
+    """One number where transformers keeps height and width."""
+    return size if isinstance(size, int) else size[0]

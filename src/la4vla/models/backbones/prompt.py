@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 class Prompt:
     """``Image-1: <img>...</img>`` and a line feed per view, then the instruction: no chat template, no special ends.
 
-    Every view slot keeps its wrapper whether or not it is visible, so that text stands where it would stand with vision.
+    Every view slot keeps its wrapper, visible or not, so that text stands where it would stand with vision.
 
     Args:
         tokenizer: Knows the three image tokens.
@@ -57,7 +57,7 @@ class Prompt:
         context = f"{IMAGE_START}{IMAGE_CONTEXT * image_tokens}"
         head = f"{IMAGE_STOP}\n".join(f"Image-{view}: {context}" for view in range(1, views + 1))
         self.head = self._tokens(head)
-        is_image = self.head == tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
+        is_image = self.head.eq(tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT))
         self.slot = torch.where(is_image, (is_image.cumsum(0) - 1) // image_tokens, -1)
         self._tails: dict[str, Tensor] = {}
 

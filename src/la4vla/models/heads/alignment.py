@@ -73,4 +73,5 @@ class AlignmentHead(Head):
             row[[crc32(word.encode()) % self.buckets for word in re.findall(r"\w+", instruction.lower())]] = True
         present = present.to(logits.device)
         error = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none")
-        return sum((error * side).sum(1) / side.sum(1).clamp(min=1) for side in (present, ~present)) / 2
+        present_error, absent_error = ((error * side).sum(1) / side.sum(1).clamp(min=1) for side in (present, ~present))
+        return (present_error + absent_error) / 2

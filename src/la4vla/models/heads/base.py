@@ -22,7 +22,7 @@ class Head(Recorded):
 
     @abstractmethod
     def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
-        """``(B,)`` float32: per sample, the mean over that sample's valid entries; ``batch`` holds normalised numbers."""
+        """``(B,)`` float32: per sample, the mean over its valid entries; ``batch`` holds normalised numbers."""
 
 
 class ActionHead(Head):

@@ -70,4 +70,5 @@ class Block(nn.Module):
         dropout = self.dropout if self.training else 0.0
         seen = attend(query, context.keys, context.values, mask, dropout=dropout)
         x = x + self.attention_out(rearrange(seen, "b h l d -> b l (h d)"))
-        return x + self.feedforward(self.feedforward_norm(x) + time)
+        inner: Tensor = self.feedforward(self.feedforward_norm(x) + time)
+        return x + inner

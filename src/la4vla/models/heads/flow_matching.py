@@ -23,8 +23,8 @@ class FlowMatchingHead(ActionHead):
     Flow time runs from t = 0 (noise) to t = 1 (action): ``x_t = (1 - t) x_0 + t a``, target ``v = a - x_0``, with
     ``x_0 ~ U[-1, 1]`` and ``t ~ Beta`` (LA4VLA, section 3; Evo-1). Chunks come from Euler steps of size 1 / N.
 
-    Where the last steps of a chunk are padding, ``x_t`` takes the action there as 0, the middle of the normalised range:
-    ``x_t = (1 - t) x_0``. Steps are mixed by the pooling layer, so what stands there matters. At inference every step
+    Where the last steps of a chunk are padding, ``x_t`` takes the action there as 0, the middle of the normalised
+    range: ``x_t = (1 - t) x_0``. The pooling layer mixes steps, so what stands there matters. At inference every step
     carries noise of the level that belongs to t, thus so it does in training; only the signal, which nobody knows
     beyond an episode's end, is missing. The padded values themselves reach neither input nor loss.
 
@@ -70,9 +70,7 @@ class FlowMatchingHead(ActionHead):
         self.horizon, self.action_dim, self.proprioception_dim = horizon, action_dim, proprioception_dim
         self.integration_steps = integration_steps
         self.time_alpha, self.time_beta, self.time_range = time_alpha, time_beta, (time_min, time_max)
-        self.proprioception = nn.Sequential(
-            nn.Linear(proprioception_dim, hidden), nn.ReLU(), nn.Linear(hidden, width)
-        )
+        self.proprioception = nn.Sequential(nn.Linear(proprioception_dim, hidden), nn.ReLU(), nn.Linear(hidden, width))
         self.action_in = nn.Linear(action_dim, width)
         # A chunk of one step needs neither a place in the chunk nor pooling.
         self.action_mix = None if horizon == 1 else nn.Sequential(

@@ -39,7 +39,8 @@ def plot_loss(metrics: Sequence[Path], image: Path, smooth: int = 5) -> None:
         axes.plot(steps, values, color=line.get_color(), alpha=0.25, linewidth=0.8)
     axes.set(xlabel="step", ylabel="loss", title=image.parent.name, yscale="log")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     temporary = image.with_suffix(".partial.png")
     figure.savefig(temporary, dpi=130)
     temporary.replace(image)

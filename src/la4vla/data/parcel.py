@@ -1,0 +1,78 @@
+"""Batches on their way from reading processes to the training process.
+
+Sending a tensor between processes costs a file descriptor and fresh shared pages each time: more, for a batch of small
+images, than decoding them. So workers decode into shared memory that is laid out once and used again and again, the
+training process copies the images out of it, and everything small travels inside the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch.utils.data import Dataset, get_worker_info
+
+from la4vla.data.assembly import Assembly
+from la4vla.data.stream import Plan
+from la4vla.schema.batch import Batch
+
+PREFETCHED = 2
+# A worker is told to read its batch j when its batch j - PREFETCHED was taken from the queue and is about to be copied,
+# so PREFETCHED + 1 slots hold live images; one more is a margin.
+SLOTS = PREFETCHED + 2
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One batch in transit: where its images lie, and all the rest."""
+
+    worker: int
+    slot: int
+    images: int
+    rest: dict[str, Any]
+
+
+class Couriers(Dataset[Parcel]):
+    """A map-style dataset for the workers of one DataLoader, whose index is a :class:`Plan`.
+
+    Args:
+        assembly: What makes the batches.
+        workers: Number of workers, at least 1.
+        batch_size: Most samples any plan holds.
+    """
+
+    def __init__(self, assembly: Assembly, workers: int, batch_size: int) -> None:
+        self._assembly = assembly
+        shape = (workers, SLOTS, batch_size * assembly.views, *assembly.image_shape)
+        self._memory = torch.empty(shape, dtype=torch.uint8)
+        self._memory.share_memory_()  # type: ignore[no-untyped-call]
+        self._sent = 0
+
+    def __getitem__(self, plan: Plan) -> Parcel:
+        """Read the batch ``plan`` describes; inside a worker."""
+        info = get_worker_info()
+        assert info is not None
+        slot = self._sent % SLOTS
+        self._sent += 1
+        batch = self._assembly.batch(plan, self._memory[info.id, slot].numpy())
+        values = {f.name: getattr(batch, f.name) for f in fields(Batch) if f.name != "images"}
+        rest = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in values.items()}
+        return Parcel(info.id, slot, len(batch.images), rest)
+
+    def receive(self, parcel: Parcel, pinned: bool) -> Batch:
+        """The batch in ``parcel``, with memory of its own; in the training process, before the next one is asked for."""
+        pixels = self._memory[parcel.worker, parcel.slot, : parcel.images]
+        # numpy asks for huge pages and torch does not, which makes large images eight times cheaper to touch first
+        shape = tuple(pixels.shape)
+        copy = torch.from_numpy(np.empty(shape, np.uint8))
+        if pinned:
+            copy = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        copy.copy_(pixels)
+        rest: dict[str, Any] = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in parcel.rest.items()
+        }
+        return Batch(images=rearrange(copy, "n h w c -> n c h w"), **rest)

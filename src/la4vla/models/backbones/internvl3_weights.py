@@ -1,0 +1,93 @@
+"""Where an InternVL3 comes from: fresh sizes, published weights, or a saved policy's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    InternVLConfig,
+    InternVLModel,
+    InternVLVisionConfig,
+    PreTrainedTokenizerBase,
+    Qwen2Config,
+)
+from transformers.utils import logging
+
+from la4vla.models.backbones.internvl3_sizes import Sizes
+from la4vla.models.backbones.prompt import IMAGE_CONTEXT
+
+TOKENIZER = Path(__file__).parent / "tokenizer"
+
+
+class Origin(NamedTuple):
+    """A model, its tokenizer, and the two halves of its configuration."""
+
+    model: InternVLModel
+    tokenizer: PreTrainedTokenizerBase
+    vision: InternVLVisionConfig
+    language: Qwen2Config
+
+
+def fresh(sizes: Sizes) -> Origin:
+    """Random weights in ``sizes`` and the packaged tokenizer."""
+    config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
+    config.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
+    return Origin(InternVLModel(config), tokenizer, *_halves(config, "fresh sizes"))
+
+
+def saved(folder: Path) -> Origin:
+    """The structure that a policy's folder holds; its weights are random until they are loaded."""
+    config = InternVLConfig.from_pretrained(folder)
+    return Origin(InternVLModel(config), AutoTokenizer.from_pretrained(folder), *_halves(config, str(folder)))
+
+
+def published(weights: str, layers: int) -> Origin:
+    """Hub id or local folder ``weights`` with its first ``layers`` language layers, in float32.
+
+    Raises:
+        ValueError: If the weights are of another architecture, have too few layers, or are incomplete.
+    """
+    config = AutoConfig.from_pretrained(weights)
+    if not isinstance(config, InternVLConfig):
+        raise ValueError(
+            f"weights='{weights}' hold a '{config.model_type}' model; InternVL3 needs the layout of "
+            "OpenGVLab/InternVL3-1B-hf (model type 'internvl')."
+        )
+    vision, language = _halves(config, weights)
+    if language.num_hidden_layers < layers:
+        raise ValueError(
+            f"weights='{weights}' have {language.num_hidden_layers} language layers, {layers} were asked for: lower "
+            "language_layers or name the variant that fits."
+        )
+    language.num_hidden_layers, language.layer_types = layers, (language.layer_types or [])[:layers]
+    with _quiet():
+        model, report = AutoModel.from_pretrained(weights, config=config, dtype=torch.float32, output_loading_info=True)
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ValueError(f"weights='{weights}' lack {len(missing)} tensors, for one '{missing[0]}'.")
+    return Origin(model, AutoTokenizer.from_pretrained(weights), vision, language)
+
+
+def _halves(config: InternVLConfig, source: str) -> tuple[InternVLVisionConfig, Qwen2Config]:
+    vision, language = config.vision_config, config.text_config
+    if not isinstance(vision, InternVLVisionConfig) or not isinstance(language, Qwen2Config):
+        raise ValueError(f"{source} must join InternViT and Qwen2 as InternVL3 does, but have {language}.")
+    return vision, language
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Spares the reader transformers' table of the tensors it left out: the layers above those kept."""
+    before: int = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -1,0 +1,68 @@
+"""The alignment head looks at images and at nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from zlib import crc32
+
+import pytest
+import torch
+from torch import Tensor
+
+from la4vla.models.backbones.base import Tokens
+from la4vla.models.heads.alignment import AlignmentHead
+from la4vla.models.policy import Policy
+from la4vla.schema.batch import Batch
+
+SEEN = [[True, False], [False, True]]
+
+
+def test_loss_is_a_function_of_the_images_alone(aligned: Policy, make_batch: Callable[..., Batch]) -> None:
+    caught: list[Tensor] = []
+    aligned.head.out.register_forward_hook(lambda _, inputs, answer: caught.append(answer))
+    batch = make_batch(SEEN)
+    for changed in (
+        batch,
+        replace(batch, instructions=("wait", "wait and stay still")),
+        replace(batch, images=255 - batch.images),
+    ):
+        aligned.loss(changed)
+    torch.testing.assert_close(caught[0], caught[1], atol=1e-6, rtol=0)
+    assert not torch.allclose(caught[0], caught[2], atol=1e-3)
+
+
+def test_loss_is_its_equation() -> None:
+    head = AlignmentHead(8, 2, buckets=16, queries=1, heads=1)
+    with torch.no_grad():
+        head.out.weight.zero_()
+        head.out.bias.copy_(torch.linspace(-1, 1, 18))
+    image = torch.ones(1, 3, dtype=torch.bool)
+    batch = Batch(
+        images=torch.empty(0), image_index=torch.zeros(1, 1, dtype=torch.int64), instructions=("Open the DOOR, open!",),
+        proprioception=torch.tensor([[0.25, -0.5]]), embodiments=("arm",),
+    )  # fmt: skip
+    loss = head.loss(Tokens(torch.randn(1, 3, 8), image, image), batch)
+    guess = torch.linspace(-1, 1, 18)
+    pose = (guess[:2] - batch.proprioception[0]).square().mean()
+    buckets = {crc32(word) % 16 for word in (b"open", b"the", b"door")}
+    chance = guess[2:].sigmoid()
+    present = torch.stack([-chance[i].log() for i in buckets]).mean()
+    absent = torch.stack([-(1 - chance[i]).log() for i in range(16) if i not in buckets]).mean()
+    torch.testing.assert_close(loss, (pose + (present + absent) / 2)[None])
+
+
+def test_a_sample_without_image_is_refused(aligned: Policy, make_batch: Callable[..., Batch]) -> None:
+    with pytest.raises(ValueError, match="holds samples without any"):
+        aligned.loss(make_batch([[True, True], [False, False]]))
+
+
+def test_it_learns(aligned: Policy, make_batch: Callable[..., Batch]) -> None:
+    batch = make_batch(SEEN)
+    optimizer = torch.optim.AdamW(aligned.parameters(), lr=3e-3)
+    before = aligned.loss(batch).mean().item()
+    for _ in range(15):
+        optimizer.zero_grad()
+        aligned.loss(batch).mean().backward()
+        optimizer.step()
+    assert aligned.loss(batch).mean().item() < before / 3
