@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -14,19 +16,27 @@ def main(words: Sequence[str] | None = None) -> None:
     """Fit what the recipe says, or go on with it, or say that it is finished."""
     from la4vla.training.recipe import Recipe
 
+    # Lightning tells every user of every run which accelerators it did not find.
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     torch.set_float32_matmul_precision("high")
     recipe = Recipe(words)
-    run, trainer = recipe.run, recipe.trainer
+    run = recipe.run
     state = run.state()
     if state == "finished":
         print(f"[bold]{run.folder.name}[/] is finished already: {run.folder}")
         return
     facts = recipe.facts()
-    run.begin(facts)
     resume = run.last_checkpoint if state == "unfinished" else None
-    print(f"[bold]{run.folder.name}[/]: {'going on from the last checkpoint' if resume else facts['begins_from']}")
-    print(f"effective batch {facts['effective_batch']}, {facts['world_size']} process(es), {facts['precision']}")
-    trainer.fit(recipe.model, recipe.datamodule, ckpt_path=resume, weights_only=True)
+    if recipe.trainer.is_global_zero:
+        run.begin(facts)
+        print(f"[bold]{run.folder.name}[/]: {'going on from the last checkpoint' if resume else facts['begins_from']}")
+        print(
+            f"effective batch {facts['effective_batch']}, {facts['world_size']} process(es), {facts['precision']}, "
+            f"{sum(facts['parameters'].values()) / 1e6:.1f} M parameters"
+        )
+    recipe.trainer.fit(recipe.model, recipe.datamodule, ckpt_path=resume, weights_only=True)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,20 @@ def test_augmented_streams_do_not_depend_on_workers(sources):
     assert [images for *_, images, _ in streams[0]] != [images for *_, images, _ in plain]
 
 
+def test_batches_kept_by_the_consumer_stay_as_they_were(sources):
+    stream = iter(mixture(sources, workers=2).train_dataloader())
+    kept = [next(stream) for _ in range(4)]
+    before = [fingerprint(batch) for batch in kept]
+    for _ in range(20):
+        next(stream)
+    assert [fingerprint(batch) for batch in kept] == before
+
+
+def test_too_little_shared_memory_is_a_sentence(sources):
+    with pytest.raises(OSError, match=r"2 workers need \d+ MB of shared memory for images"):
+        next(iter(mixture(sources, workers=2, batch_size=10**9).train_dataloader()))
+
+
 def test_batches_keep_the_contract(sources):
     module = mixture(sources)
     sizes = [domain.proprioception.mean.shape for domain in module.domains]

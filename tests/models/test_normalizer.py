@@ -74,6 +74,8 @@ def test_statistics_travel_as_buffers(domains: list[Domain], make_domain: Callab
 def test_what_does_not_fit_is_refused(domains: list[Domain]) -> None:
     with pytest.raises(ValueError, match="'arm' has 4 action dimensions and the head has room for 3"):
         Normalizer(domains, 4, 3, "bounds")
+    with pytest.raises(ValueError, match="at least one domain"):
+        Normalizer([], 4, 4, "bounds")
     with pytest.raises(ValueError, match="one domain per embodiment"):
         Normalizer([domains[0], domains[0]], 4, 4, "bounds")
     with pytest.raises(ValueError, match=r"knows the embodiments \['arm', 'hand'\], but was given \['leg'\]"):

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from la4vla.data.assembly import Assembly, Feed
 from la4vla.data.chunking import Windows
-from la4vla.data.manifest import Manifest
 from la4vla.data.parcel import PREFETCHED, Couriers
 from la4vla.data.shards import Shards
-from la4vla.data.statistics import merge_domains
-from la4vla.data.stream import Plan, SampleStream
+from la4vla.data.source import Source, image_size, merged_domains, read_manifest
+from la4vla.data.stream import STREAM_VERSION, Plan, SampleStream
 from la4vla.data.transforms import Augmentation
 from la4vla.schema.batch import Batch
-from la4vla.schema.statistics import Domain
 
-
-@dataclass
-class Source:
-    """One ingredient of a mixture.
-
-    Args:
-        shards: Folder of a finished shard set.
-        vision: ``visible`` yields frames; ``masked`` yields none, whether or not the set holds any.
-        weight: Share of samples relative to the other sources, positive.
-    """
-
-    shards: str
-    vision: Literal["masked", "visible"]
-    weight: float = 1.0
+__all__ = ["MixtureDataModule", "Source"]
 
 
 class MixtureDataModule(LightningDataModule):
@@ -81,10 +65,10 @@ class MixtureDataModule(LightningDataModule):
             )
         self.sources, self.horizon, self.batch_size, self.workers = sources, horizon, batch_size, workers
         self.augment, self.seed = augment, seed
-        manifests = {name: _read_manifest(name, source) for name, source in sources.items()}
+        manifests = {name: read_manifest(name, source) for name, source in sources.items()}
         self.content_hashes = {name: manifest.content_hash for name, manifest in manifests.items()}
-        self.domains = _merged_domains(sources, manifests)
-        self._size_px = _image_size(sources, manifests)
+        self.domains = merged_domains(sources, manifests)
+        self._size_px = image_size(sources, manifests)
         self._loader: _Loader | None = None
         self.consumed, self._settled, self._unfinished, self._seen_step = 0, 0, 0, -1
 
@@ -92,14 +76,9 @@ class MixtureDataModule(LightningDataModule):
         """Open the shards."""
         if self._loader is not None:
             return
-        ranks = self.trainer.world_size if self.trainer else 1
-        if self.batch_size % ranks:
-            raise ValueError(
-                f"batch_size={self.batch_size} counts the samples of all {ranks} processes, so it must be a multiple "
-                f"of {ranks}. Choose {self.batch_size // ranks * ranks or ranks}."
-            )
+        opened = {folder: Shards(folder) for folder in {source.shards for source in self.sources.values()}}
         feeds = [
-            Feed(name, Windows(Shards(source.shards), source.vision, self.horizon))
+            Feed(name, Windows(opened[source.shards], source.vision, self.horizon))
             for name, source in self.sources.items()
         ]
         for feed in feeds:
@@ -113,8 +92,7 @@ class MixtureDataModule(LightningDataModule):
             seed=self.seed,
         )
         views = max(len(domain.embodiment.cameras) for domain in self.domains)
-        rank = self.trainer.global_rank if self.trainer else 0
-        self._loader = _Loader(self, Assembly(feeds, views, self._size_px, self.augment), stream, rank, ranks)
+        self._loader = _Loader(self, Assembly(feeds, views, self._size_px, self.augment), stream)
 
     def train_dataloader(self) -> _Loader:
         """The endless stream of this process's share of every batch, from the present position on."""
@@ -180,14 +158,15 @@ class MixtureDataModule(LightningDataModule):
         """
         if self.trainer is not None and self._unfinished:
             progress = self.trainer.fit_loop.epoch_loop.batch_progress
-            for count in (progress.total, progress.current):
-                count.ready -= self._unfinished
+            for tracker in (progress.total, progress.current):
+                tracker.ready -= self._unfinished
                 for stage in ("started", "processed", "completed"):
-                    setattr(count, stage, count.ready)
+                    setattr(tracker, stage, tracker.ready)
         self._unfinished = 0
 
     def _fingerprint(self) -> dict[str, Any]:
         fingerprint: dict[str, Any] = {"horizon": self.horizon, "batch_size": self.batch_size, "seed": self.seed}
+        fingerprint["stream"] = STREAM_VERSION
         fingerprint["augment"] = None if self.augment is None else repr(asdict(self.augment))
         for name, source in self.sources.items():
             fingerprint |= {f"sources.{name}.vision": source.vision, f"sources.{name}.weight": source.weight}
@@ -201,34 +180,39 @@ class _Loader:
     It is no DataLoader, because Lightning takes those apart to put a distributed sampler in.
     """
 
-    def __init__(
-        self, module: MixtureDataModule, assembly: Assembly, stream: SampleStream, rank: int, ranks: int
-    ) -> None:
+    def __init__(self, module: MixtureDataModule, assembly: Assembly, stream: SampleStream) -> None:
         self.assembly = assembly
-        self._module, self._stream, self._rank, self._ranks = module, stream, rank, ranks
+        self._module, self._stream = module, stream
 
     def __iter__(self) -> Iterator[Batch]:
-        pinned = torch.cuda.is_available()
+        trainer = self._module.trainer
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+        pinned = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        plans = self._plans(rank, ranks)
         # as a generator it drops its workers at once when it is dropped; the garbage collector would take seconds
-        for batch in self._local() if self._module.workers == 0 else self._sent(pinned):
+        for batch in self._sent(plans, ranks, pinned) if self._module.workers else self._read(plans):
             yield batch.pin_memory() if pinned else batch
 
-    def _plans(self) -> Iterator[Plan]:
+    def _plans(self, rank: int, ranks: int) -> Iterator[Plan]:
+        if self._module.batch_size % ranks:
+            raise ValueError(
+                f"batch_size={self._module.batch_size} counts the samples of all {ranks} processes, so it must be a "
+                f"multiple of {ranks}."
+            )
         for n in count(self._module.consumed):
-            yield self._stream.plan(n).share(self._rank, self._ranks)
+            yield self._stream.plan(n).share(rank, ranks)
 
-    def _local(self) -> Iterator[Batch]:
-        for plan in self._plans():
+    def _read(self, plans: Iterator[Plan]) -> Iterator[Batch]:
+        for plan in plans:
             yield self.assembly.batch(plan)
 
-    def _sent(self, pinned: bool) -> Iterator[Batch]:
-        workers, rows = self._module.workers, self._module.batch_size // self._ranks
-        couriers = Couriers(self.assembly, workers, rows)
+    def _sent(self, plans: Iterator[Plan], ranks: int, pinned: bool) -> Iterator[Batch]:
+        couriers = Couriers(self.assembly, self._module.workers, self._module.batch_size // ranks)
         loader = DataLoader(
             couriers,
             batch_size=None,
-            sampler=_Plans(self._plans()),
-            num_workers=workers,
+            sampler=_Plans(plans),
+            num_workers=self._module.workers,
             prefetch_factor=PREFETCHED,
             collate_fn=_same,
         )
@@ -249,54 +233,3 @@ class _Plans(Sampler[Plan]):
 def _same(parcel: Any) -> Any:
     """What :class:`Couriers` sends is a whole batch already."""
     return parcel
-
-
-def _read_manifest(name: str, source: Source) -> Manifest:
-    if source.vision not in ("masked", "visible"):
-        raise ValueError(f"Source {name}: vision is masked or visible, got {source.vision!r}.")
-    if not source.weight > 0:
-        raise ValueError(f"Source {name}: weight must be positive, got {source.weight}. Leave the source out instead.")
-    try:
-        manifest = Manifest.read(source.shards)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(f"Source {name}: {error}") from error
-    if source.vision == "visible" and manifest.domain.view is None:
-        raise ValueError(
-            f"Source {name} is visible, but {source.shards} holds no frames. "
-            "Use vision: masked, or name the twin set that was built with frames."
-        )
-    return manifest
-
-
-def _merged_domains(sources: dict[str, Source], manifests: dict[str, Manifest]) -> list[Domain]:
-    """One domain per embodiment; its view is that of the visible sources, None where all are masked."""
-    groups: dict[str, dict[str, Domain]] = {}
-    for name, manifest in manifests.items():
-        domain = manifest.domain
-        if sources[name].vision == "masked":
-            domain = Domain(domain.embodiment, None, domain.proprioception, domain.actions)
-        groups.setdefault(domain.embodiment.name, {})[name] = domain
-    for embodiment, group in groups.items():
-        names = ", ".join(group)
-        if any(domain.embodiment != next(iter(group.values())).embodiment for domain in group.values()):
-            raise ValueError(f"Sources {names} define embodiment {embodiment} differently. Build them again alike.")
-        views = {domain.view for domain in group.values() if domain.view is not None}
-        if len(views) > 1:
-            raise ValueError(
-                f"Sources {names} show embodiment {embodiment} through different view profiles "
-                f"({', '.join(sorted(view.name for view in views))}). Use sets built with one profile."
-            )
-    return [merge_domains(list(group.values())) for group in groups.values()]
-
-
-def _image_size(sources: dict[str, Source], manifests: dict[str, Manifest]) -> int:
-    """Height and width of all images, 0 where every source is masked."""
-    sizes = {
-        name: manifest.domain.view.size_px
-        for name, manifest in manifests.items()
-        if sources[name].vision == "visible" and manifest.domain.view is not None
-    }
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{name} has {size} px" for name, size in sizes.items())
-        raise ValueError(f"Images of one batch must have one size, but {listed}. Build the sets at one size.")
-    return next(iter(sizes.values()), 0)

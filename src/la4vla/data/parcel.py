@@ -7,7 +7,10 @@ training process copies the images out of it, and everything small travels insid
 
 from __future__ import annotations
 
+import math
+import shutil
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,11 +45,15 @@ class Couriers(Dataset[Parcel]):
         assembly: What makes the batches.
         workers: Number of workers, at least 1.
         batch_size: Most samples any plan holds.
+
+    Raises:
+        OSError: If the machine has too little shared memory.
     """
 
     def __init__(self, assembly: Assembly, workers: int, batch_size: int) -> None:
         self._assembly = assembly
         shape = (workers, SLOTS, batch_size * assembly.views, *assembly.image_shape)
+        _check_room(math.prod(shape), workers)
         self._memory = torch.empty(shape, dtype=torch.uint8)
         self._memory.share_memory_()  # type: ignore[no-untyped-call]
         self._sent = 0
@@ -63,7 +70,12 @@ class Couriers(Dataset[Parcel]):
         return Parcel(info.id, slot, len(batch.images), rest)
 
     def receive(self, parcel: Parcel, pinned: bool) -> Batch:
-        """The batch in ``parcel``, with memory of its own; in the training process, before the next one is asked for."""
+        """The batch in ``parcel``, in memory of its own; to be called before the next parcel is asked for.
+
+        Args:
+            parcel: What a worker sent.
+            pinned: Whether the images go to page-locked memory.
+        """
         pixels = self._memory[parcel.worker, parcel.slot, : parcel.images]
         # numpy asks for huge pages and torch does not, which makes large images eight times cheaper to touch first
         shape = tuple(pixels.shape)
@@ -76,3 +88,13 @@ class Couriers(Dataset[Parcel]):
             for name, value in parcel.rest.items()
         }
         return Batch(images=rearrange(copy, "n h w c -> n c h w"), **rest)
+
+
+def _check_room(wanted: int, workers: int) -> None:
+    """Check that shared memory holds ``wanted`` bytes; writing beyond its end would kill the process without a word."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and wanted > (free := shutil.disk_usage(shared).free):
+        raise OSError(
+            f"{workers} workers need {wanted / 1e6:.0f} MB of shared memory for images, {shared} has {free / 1e6:.0f}. "
+            "Use fewer workers or a smaller batch, or enlarge it (docker run --shm-size)."
+        )

@@ -98,7 +98,7 @@ class Shards:
 
     Attributes:
         records: ``R`` records' words, in reading order.
-        proprioception: ``(N, S)`` float32, all records one after the other.
+        proprioception: ``(N, S)`` float32, all records one after the other; read-only, as all arrays here.
         actions: ``(N, A)`` float32, likewise.
         starts: ``(R + 1,)`` int64: record ``i`` owns rows ``starts[i]`` to ``starts[i + 1]``.
         frame_starts: ``(R + 1,)`` int64, likewise for frames.
@@ -125,6 +125,8 @@ class Shards:
                 info, *parts = self._read_low_dim(shard, index, row)
                 self.records.append(info)
                 arrays.append(parts)
+            # a set may have more tars than a process may hold open; those with frames are opened again when needed
+            self.close()
         size = self.manifest.domain.embodiment
         self.proprioception = _joined([a[0] for a in arrays], (0, len(size.proprioception)), np.float32)
         self.actions = _joined([a[1] for a in arrays], (0, len(size.actions)), np.float32)
@@ -213,6 +215,11 @@ class Shards:
                     f"Shard {self._tar(shard)} has sha256 {found}, but {entry.sha256} in its manifest. Copy it again."
                 )
 
+    def close(self) -> None:
+        """Close the tars; they are opened again when a frame is read."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
     def _tar(self, shard: int) -> Path:
         return self.folder / self.manifest.shards[shard].file
 
@@ -277,8 +284,8 @@ class Shards:
         return {**self.__dict__, "_descriptors": {}}
 
     def __del__(self) -> None:
-        for descriptor in self.__dict__.get("_descriptors", {}).values():
-            os.close(descriptor)
+        if "_descriptors" in self.__dict__:
+            self.close()
 
 
 def _check_fits(record: Record, seen: set[str], cameras: set[frozenset[str]]) -> None:
@@ -294,7 +301,9 @@ def _check_fits(record: Record, seen: set[str], cameras: set[frozenset[str]]) ->
 
 
 def _joined(parts: list[np.ndarray], empty: tuple[int, ...], dtype: type) -> np.ndarray:
-    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(empty, dtype=dtype)
+    joined: np.ndarray = np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(empty, dtype=dtype)
+    joined.flags.writeable = False
+    return joined
 
 
 def _describe(tar: Path) -> ShardEntry:

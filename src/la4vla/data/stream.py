@@ -9,6 +9,9 @@ import numpy as np
 
 from la4vla.data.draws import mix, uniform
 
+# raise it whenever the same settings give other batches: a run then cannot be resumed across the change
+STREAM_VERSION = 1
+
 
 class Plan(NamedTuple):
     """The samples of one batch, before anything is read.

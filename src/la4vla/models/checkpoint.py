@@ -31,7 +31,6 @@ ROOM = "la4vla.models."
 KEYS = {"format", "backbone", "head", "domains", "normalization"}
 
 P = TypeVar("P", bound="Policy")
-R = TypeVar("R", bound=Recorded)
 
 
 def save(policy: Policy, folder: Path) -> None:
@@ -100,7 +99,10 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} holds no finished policy: config.json is missing.")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
     if config.get("format") != FORMAT:
         raise ValueError(
             f"{path} has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that wrote it."
@@ -112,7 +114,7 @@ def _read(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _resolved(described: dict[str, Any], base: type[R]) -> tuple[type[R], dict[str, Any]]:
+def _resolved(described: dict[str, Any], base: type[Any]) -> tuple[Any, dict[str, Any]]:
     """The class a configuration names, and arguments its constructor takes."""
     name = described["class"]
     module, _, qualname = name.rpartition(".")
@@ -121,10 +123,12 @@ def _resolved(described: dict[str, Any], base: type[R]) -> tuple[type[R], dict[s
         found = getattr(importlib.import_module(module), qualname, None)
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise ValueError(f"config.json names '{name}', which is no {base.__name__} of la4vla.models.")
-    arguments = described["arguments"]
-    unknown = sorted(arguments.keys() - inspect.signature(found.__init__).parameters.keys())
-    if unknown:
-        raise ValueError(f"config.json gives {unknown} to {qualname}, which takes no such arguments.")
+    parameters = inspect.signature(found).parameters
+    # An argument that this configuration is too old to know takes its default, which keeps the old behaviour.
+    arguments = {k: p.default for k, p in parameters.items() if p.default is not p.empty} | described["arguments"]
+    differing = sorted(arguments.keys() ^ parameters.keys())
+    if differing:
+        raise ValueError(f"config.json gives {qualname} other arguments than it takes, differing in {differing}.")
     return found, arguments
 
 

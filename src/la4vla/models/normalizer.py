@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,8 @@ class Normalizer(nn.Module):
         normalization: Which statistics to use.
 
     Raises:
-        ValueError: If an embodiment comes twice or has more dimensions than there is room for.
+        ValueError: If there is no domain, an embodiment comes twice or has more dimensions than there is room for, or
+            the normalization has another name.
     """
 
     proprioception_centre: Tensor
@@ -40,6 +41,10 @@ class Normalizer(nn.Module):
         self, domains: Sequence[Domain], proprioception_dim: int, action_dim: int, normalization: Normalization
     ) -> None:
         super().__init__()
+        if normalization not in get_args(Normalization):
+            raise ValueError(f"normalization is one of {get_args(Normalization)}, got '{normalization}'.")
+        if not domains:
+            raise ValueError("A policy needs at least one domain, got none: name a data set it is trained on.")
         self.clamped = normalization != "zscore"
         self.row = {domain.embodiment.name: row for row, domain in enumerate(domains)}
         if len(self.row) < len(domains):

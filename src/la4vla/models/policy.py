@@ -55,7 +55,7 @@ class Policy(nn.Module):
     def adopt(self, domains: Sequence[Domain]) -> None:
         """Takes ``domains`` and their statistics in place of those it had."""
         head, self.domains = self.head, list(domains)
-        widest = max(len(domain.actions.mean) for domain in domains)
+        widest = max((len(domain.actions.mean) for domain in domains), default=0)
         action_dim = head.action_dim if isinstance(head, ActionHead) else widest
         device = next(head.parameters()).device
         self.normalizer = Normalizer(domains, head.proprioception_dim, action_dim, self.normalization).to(device)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 
-class Recorded(nn.Module):
+class Recorded(nn.Module, ABC):
     """A module that remembers what its constructor was given.
 
     Attributes:

@@ -74,7 +74,7 @@ def test_keys_follow_the_selection():
     reader = MetaworldExperts(episodes=3)
     assert len(reader.keys()) == 150
     held_out = reader.keys("held_out", 2)
-    assert held_out[:2] == [("door-close", 0), ("door-close", 1)] and len(held_out) == 20
+    assert held_out[:2] == [("button-press-topdown", 0), ("button-press-topdown", 1)] and len(held_out) == 20
     assert {task for task, _ in held_out} == set(SELECTIONS["held_out"])
 
 

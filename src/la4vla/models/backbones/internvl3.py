@@ -16,6 +16,7 @@ from la4vla.models.backbones.base import Backbone, Tokens
 from la4vla.models.backbones.internvl3_sizes import SIZES, Variant
 from la4vla.models.backbones.internvl3_weights import Origin, fresh, published, saved
 from la4vla.models.backbones.prompt import Layout, Prompt
+from la4vla.models.backbones.rms_norm import replace_norms
 from la4vla.schema.batch import Batch
 
 KERNELS = {"sdpa": attention_kernel.NAME, "eager": "eager", "flash_attention_2": "flash_attention_2"}
@@ -85,11 +86,10 @@ class InternVL3(Backbone):
         origin = fresh(sizes) if weights is None else published(weights, layers)
         self._assemble(origin, attention, masked_views, views, instruction_tokens)
 
-    def _assemble(
-        self, origin: Origin, attention: str, masked_views: str, views: int, instruction_tokens: int
-    ) -> None:
+    def _assemble(self, origin: Origin, attention: str, masked_views: str, views: int, instruction_tokens: int) -> None:
         self.model, self.tokenizer, vision, language = origin
         self.model.set_attn_implementation(KERNELS[attention])
+        replace_norms(self.model.language_model)
         self.attention, self.drop = attention, masked_views == "drop"
         self.width, self.views, self.image_px = language.hidden_size, views, _side(vision.image_size)
         side = round(self.image_px // _side(vision.patch_size) * self.model.config.downsample_ratio)
@@ -117,8 +117,11 @@ class InternVL3(Backbone):
         if torch.is_autocast_enabled(device):
             embeddings = embeddings.to(torch.get_autocast_dtype(device))
         if batch.visible.any():
-            images = self.see(batch.images)[batch.image_index[batch.visible]]
-            embeddings = embeddings.masked_scatter(layout.image[..., None], images.to(embeddings.dtype))
+            images = self.see(batch.images).index_select(0, batch.image_index[batch.visible])
+            places = layout.image.flatten().nonzero()[:, 0]
+            # Copying whole rows: a masked scatter would go number by number, there and back.
+            rows = embeddings.flatten(0, 1).index_copy(0, places, images.flatten(0, 1).to(embeddings.dtype))
+            embeddings = rows.view_as(embeddings)
         return embeddings if self.drop else embeddings.masked_fill(layout.hidden[..., None], 0.0)
 
     def see(self, images: Tensor) -> Tensor:

@@ -38,12 +38,19 @@ class Origin(NamedTuple):
 def fresh(sizes: Sizes) -> Origin:
     """Random weights in ``sizes`` and the packaged tokenizer."""
     config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
-    config.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
+    config.image_token_id = tokenizer.get_vocab()[IMAGE_CONTEXT]
     return Origin(InternVLModel(config), tokenizer, *_halves(config, "fresh sizes"))
 
 
 def saved(folder: Path) -> Origin:
-    """The structure that a policy's folder holds; its weights are random until they are loaded."""
+    """The structure that a policy's folder holds; its weights are random until they are loaded.
+
+    Raises:
+        ValueError: If a file is missing; transformers would go and look for it on the hub.
+    """
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder / name} is missing: copy the policy's folder as a whole.")
     config = InternVLConfig.from_pretrained(folder)
     return Origin(InternVLModel(config), AutoTokenizer.from_pretrained(folder), *_halves(config, str(folder)))
 
@@ -86,7 +93,7 @@ def _halves(config: InternVLConfig, source: str) -> tuple[InternVLVisionConfig, 
 def _quiet() -> Iterator[None]:
     """Spares the reader transformers' table of the tensors it left out: the layers above those kept."""
     before: int = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

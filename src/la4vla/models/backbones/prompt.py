@@ -57,7 +57,7 @@ class Prompt:
         context = f"{IMAGE_START}{IMAGE_CONTEXT * image_tokens}"
         head = f"{IMAGE_STOP}\n".join(f"Image-{view}: {context}" for view in range(1, views + 1))
         self.head = self._tokens(head)
-        is_image = self.head.eq(tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT))
+        is_image = self.head.eq(tokenizer.get_vocab()[IMAGE_CONTEXT])
         self.slot = torch.where(is_image, (is_image.cumsum(0) - 1) // image_tokens, -1)
         self._tails: dict[str, Tensor] = {}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -46,6 +49,7 @@ class FlowMatchingHead(ActionHead):
         time_max: Training times are clamped from above to this.
     """
 
+    blocks: Sequence[Block]
     times: Tensor
     steps: Tensor
 
@@ -76,7 +80,8 @@ class FlowMatchingHead(ActionHead):
         self.action_mix = None if horizon == 1 else nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
         )  # fmt: skip
-        self.blocks = nn.ModuleList(Block(width, heads, feedforward * width, dropout) for _ in range(layers))
+        blocks = [Block(width, heads, feedforward * width, dropout) for _ in range(layers)]
+        self.blocks = cast("Sequence[Block]", nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(width)
         self.pool = None if horizon == 1 else nn.Linear(horizon * width, width)
         self.out = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, horizon * action_dim))
@@ -90,10 +95,10 @@ class FlowMatchingHead(ActionHead):
             ValueError: If ``batch`` has no actions, mask or draws, or another horizon.
         """
         actions, mask, draw = self._targets(batch)
-        unit = uniforms(draw, self.time_alpha + self.time_beta - 1 + self.horizon * self.action_dim).to(actions.device)
-        unit_times, unit_noise = unit.split([self.time_alpha + self.time_beta - 1, self.horizon * self.action_dim], 1)
-        time = beta(unit_times, self.time_alpha).clamp(*self.time_range)
-        noise = self._noise(unit_noise, mask)
+        order = self.time_alpha + self.time_beta - 1
+        unit = uniforms(draw, order + self.horizon * self.action_dim).to(actions.device)
+        time = beta(unit[:, :order], self.time_alpha).clamp(*self.time_range)
+        noise = self._noise(unit[:, order:], mask)
         actions = torch.where(mask, actions, 0.0)
         moment = torch.lerp(noise, actions, time[:, None, None])
         velocity = self.velocity(moment, time, self.context(tokens, batch))
@@ -135,7 +140,8 @@ class FlowMatchingHead(ActionHead):
             hidden = block(hidden, moment, projected, context.mask)
         hidden = self.norm(hidden).flatten(1)
         hidden = hidden if self.pool is None else self.pool(hidden)
-        return rearrange(self.out(hidden), "b (h a) -> b h a", h=self.horizon)
+        velocity: Tensor = rearrange(self.out(hidden), "b (h a) -> b h a", h=self.horizon)
+        return velocity
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         if batch.actions is None or batch.action_mask is None or batch.draw is None:

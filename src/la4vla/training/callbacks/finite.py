@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, isfinite
 
@@ -27,7 +29,7 @@ class FiniteLoss(Callback):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Look at the loss before its gradients are taken."""
         if not isfinite(loss):
-            raise FloatingPointError(self.sentence(trainer, f"the loss is {float(loss)}"))
+            raise FloatingPointError(self.sentence(trainer, f"the loss is {loss.item()}"))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name the batch of a non-finite gradient, which the module notices."""
@@ -39,10 +41,10 @@ class FiniteLoss(Callback):
         batch = self._batch
         sources = ", ".join(sorted(set(batch.sources))) if batch else "none"
         first = batch.instructions[0] if batch else ""
-        callback = trainer.checkpoint_callback
-        good = getattr(callback, "last_model_path", "") or "none was written yet"
+        last = Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt"
+        good = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was due yet"
         return (
             f"{what} at step {trainer.global_step}, in batch {self._position} of the stream (sources: {sources}; first "
-            f"instruction: {first!r}). Nothing was updated; the last good checkpoint is {good}. Lower "
+            f"instruction: {first!r}). Nothing was updated; {good}. Lower "
             "model.learning_rate or look at that batch's data, then run the same command again."
         )
