@@ -79,5 +79,3 @@ def test_a_predecessor_of_another_view_is_refused(workspace, tiny_shards):
     words = [vla, *QUICK[:-1], "trainer.max_steps=1", "name=next", "data.sources.vla.shards=shards/other/vla"]
     with pytest.raises(ValueError, match=r"lerobot"):
         fit.main([*words, "model.predecessor=runs/tried/policy"])
-
-

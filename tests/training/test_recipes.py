@@ -14,7 +14,15 @@ from la4vla.models.policy import Policy
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("recipes/finetune/*.yaml")])
 PARADIGMS = ("la", "vla", "la_vla", "mixpt")
-TWO_STEPS = ("trainer.max_steps=2", "data.batch_size=4", "trainer.log_every_n_steps=1", "data.workers=0", "start=null", "after=null", "name=tried")
+TWO_STEPS = (
+    "trainer.max_steps=2",
+    "data.batch_size=4",
+    "trainer.log_every_n_steps=1",
+    "data.workers=0",
+    "start=null",
+    "after=null",
+    "name=tried",
+)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("**/*.yaml")), ids=lambda p: str(p.relative_to(ROOT)))
@@ -57,7 +65,9 @@ def test_a_chain_trains_its_predecessors_and_begins_from_them(workspace):
             recipe["model"][part] = str(ROOT / "recipes" / recipe["model"][part])
         (workspace / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     fit.main(["la_vla.yaml"])
-    told = {n: json.loads((workspace / f"runs/{n}/provenance.json").read_text()) for n in ("common_start", "la", "la_vla")}
+    told = {
+        n: json.loads((workspace / f"runs/{n}/provenance.json").read_text()) for n in ("common_start", "la", "la_vla")
+    }
     assert told["la_vla"]["predecessor"] == "runs/la/policy"
     assert told["la"]["predecessor"] == "runs/common_start/policy"
     report = (workspace / "runs/la_vla/report.md").read_text()

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 RECIPE = """
 model:
   backbone: {class_path: InternVL3, init_args: {variant: tiny}}
-  head: {class_path: FlowMatchingHead, init_args: {horizon: 4, action_dim: 8, proprioception_dim: 8, layers: 2, heads: 2,
-    hidden: 32, dropout: DROPOUT}}
+  head:
+    class_path: FlowMatchingHead
+    init_args: {horizon: 4, action_dim: 8, proprioception_dim: 8, layers: 2, heads: 2, hidden: 32, dropout: DROPOUT}
   head_warmup_steps: 3
   warmup_steps: 2
 data:

@@ -66,7 +66,9 @@ DEFINITIONS: dict[Primitive, Definition] = {
     Primitive.PLACE: Definition(
         Context.OBJECT, Motion.GRIPPER, None, "Bring a held object to its target and open the gripper."
     ),
-    Primitive.LIFT: Definition(Context.OBJECT, Motion.TRANSLATION, Status.HOLDING, "Carry a held object mainly upward."),
+    Primitive.LIFT: Definition(
+        Context.OBJECT, Motion.TRANSLATION, Status.HOLDING, "Carry a held object mainly upward."
+    ),
     Primitive.LOWER: Definition(
         Context.OBJECT, Motion.TRANSLATION, Status.HOLDING, "Carry a held object mainly downward."
     ),

@@ -84,9 +84,7 @@ class Recipe(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("model.head", "data.horizon", compute_fn=_horizon)
         parser.link_arguments("data.domains", "model.domains", apply_on="instantiate")
-        parser.link_arguments(
-            "model.backbone", "model.head.init_args.width", compute_fn=_width, apply_on="instantiate"
-        )
+        parser.link_arguments("model.backbone", "model.head.init_args.width", compute_fn=_width, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the words as they are; they may well be those of the process."""

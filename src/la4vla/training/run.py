@@ -15,7 +15,17 @@ from typing import Any, Literal
 
 import yaml
 
-PACKAGES = ("la4vla", "torch", "lightning", "transformers", "jsonargparse", "numpy", "webdataset", "metaworld", "mujoco")
+PACKAGES = (
+    "la4vla",
+    "torch",
+    "lightning",
+    "transformers",
+    "jsonargparse",
+    "numpy",
+    "webdataset",
+    "metaworld",
+    "mujoco",
+)
 
 
 class Run:
@@ -127,7 +137,11 @@ def git_revision() -> dict[str, Any] | None:
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -53,5 +53,7 @@ class Export(Callback):
         for part in (run_table(self.run), *reports):
             page.print(part)
             screen.print(part)
-        screen.print(f"Everything of this run is in {self.run.folder}/ (policy/, loss.png, report.md, provenance.json).")
+        screen.print(
+            f"Everything of this run is in {self.run.folder}/ (policy/, loss.png, report.md, provenance.json)."
+        )
         write_text(self.run.folder / "report.md", f"```\n{page.export_text()}```\n")
