@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from la4vla.cli import RecipeParser, as_option, files_of, settings_of
+from la4vla.cli import RecipeGrammar, as_option, files_of, settings_of
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Camera:
 
 @pytest.fixture
 def parser():
-    parser = RecipeParser(prog="python -m la4vla.test")
+    parser = RecipeGrammar(prog="python -m la4vla.test")
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Camera, "camera")
     parser.add_argument("--max_steps", type=int, default=1)

@@ -1,11 +1,11 @@
 """What a training step costs with and without vision, at the tiny recipes' size.
 
-    python benchmarks/speed/train_step.py [--threads 2] [--batch 64] [--steps 20] [--csv benchmarks/speed/train_step.csv]
+    python benchmarks/speed/train_step.py [--threads 2] [--batch 64] [--steps 20] [--csv FILE]
 
-A step is loss, backward, clipping and fused AdamW under bf16 autocast. LA and VLA steps take turns, so that whatever else
-the machine does hits both, and the median is told. The batch is made up: 16-step chunks, a 16-token instruction, one
-64 x 64 image a sample. Sizes: `recipe`, as recipes/parts say (16 image tokens), and `64 tokens`, the size at which a plain
-PyTorch loop over a 4.6 M-parameter policy reached 280 (LA) and 147 (VLA) samples/s on two cores.
+A step is loss, backward, clipping and fused AdamW under bf16 autocast. LA and VLA steps take turns, so that whatever
+else the machine does hits both, and the median is told. The batch is made up: 16-step chunks, a 16-token instruction,
+one 64 x 64 image a sample. Sizes: `recipe`, as recipes/parts say (16 image tokens), and `64 tokens`, the size at which
+a plain PyTorch loop over a 4.6 M-parameter policy reached 280 (LA) and 147 (VLA) samples/s on two cores.
 """
 
 from __future__ import annotations

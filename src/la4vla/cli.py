@@ -47,45 +47,42 @@ def closest(name: str, known: Sequence[str]) -> str:
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
-class RecipeGrammar:
-    """Mixin for a jsonargparse parser: positional YAML files, ``key=value`` words, short errors."""
+class RecipeGrammar(ArgumentParser):
+    """A jsonargparse parser with positional YAML files, ``key=value`` words and short errors."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Abbreviations would accept a typo such as max_step=5 as max_steps=5.
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
-    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Parse the words of a command line (``sys.argv`` by default)."""
         words = sys.argv[1:] if args is None else args
-        return super().parse_args([as_option(w) for w in words], *rest, **kwargs)  # type: ignore[misc]
+        return super().parse_args([as_option(w) for w in words], *rest, **kwargs)
 
     def format_usage(self) -> str:
         """Two lines where argparse prints a screenful."""
-        return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"  # type: ignore[attr-defined]
+        return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"
 
     def error(self, message: str, *args: Any, **kwargs: Any) -> NoReturn:
         """Fail with the message and the closest known key or class."""
-        super().error(f"{message}{self._hint(message)}", *args, **kwargs)  # type: ignore[misc]
+        super().error(f"{message}{self._hint(message)}", *args, **kwargs)
+        raise AssertionError("error() does not return")
 
     def _hint(self, message: str) -> str:
         if "Did you mean" in message:
             return ""
-        known = [a.dest for a in self._actions if a.dest and a.help != SUPPRESS]  # type: ignore[attr-defined]
+        known = [a.dest for a in self._actions if a.dest and a.help != SUPPRESS]
         for pattern in UNKNOWN:
             if (match := pattern.search(message)) and (hint := closest(".".join(match.groups()), known)):
                 return hint
         return ""
 
 
-class RecipeParser(RecipeGrammar, ArgumentParser):
-    """The parser of the verbs that need no Lightning."""
-
-
 def run_verb(main: Callable[[], Any]) -> None:
     """Run a verb; errors a user can mend become one sentence and exit status 1.
 
-    Those are ValueError, OSError, LookupError and FloatingPointError raised with a sentence by the rooms, and anything that derives from
-    them. Everything else is a fault of the program and keeps its traceback.
+    Those are ValueError, OSError, LookupError and FloatingPointError, raised with a sentence by the rooms. Everything
+    else is a fault of the program and keeps its traceback.
     """
     try:
         main()

@@ -1,4 +1,4 @@
-"""``python -m la4vla.fit RECIPE.yaml``: train a policy from shards, its predecessors and its data first where missing."""
+"""``python -m la4vla.fit RECIPE.yaml``: train a policy, its data and its predecessors first where they are missing."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from la4vla.cli import RecipeParser, files_of
+from la4vla.cli import RecipeGrammar, files_of
 from la4vla.construction.consistency import Consistency
 from la4vla.construction.export import Export
 from la4vla.construction.segmenters.base import Segmenter
@@ -90,7 +90,7 @@ def read_card(words: Sequence[str]) -> Declaration:
     for file in files:
         if not Path(file).is_file():
             raise FileNotFoundError(f"There is no card {file}.")
-    parser = RecipeParser(prog="la4vla.construct", exit_on_error=True)
+    parser = RecipeGrammar(prog="la4vla.construct", exit_on_error=True)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Card, as_group=False)
     config = parser.parse_args(list(words))

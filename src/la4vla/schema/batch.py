@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,11 +47,13 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch with its tensors on ``device``."""
-        return replace(self, **{k: v.to(device, non_blocking=non_blocking) for k, v in self._tensors().items()})
+        moved: dict[str, Any] = {k: v.to(device, non_blocking=non_blocking) for k, v in self._tensors().items()}
+        return replace(self, **moved)
 
     def pin_memory(self) -> Batch:
         """The same batch with its tensors in page-locked memory."""
-        return replace(self, **{k: v.pin_memory() for k, v in self._tensors().items()})
+        pinned: dict[str, Any] = {k: v.pin_memory() for k, v in self._tensors().items()}
+        return replace(self, **pinned)
 
     def rows(self, index: Tensor) -> Batch:
         """The samples ``index`` (int64, on any device), with only the images they see."""
@@ -59,7 +62,7 @@ class Batch:
         image_index = image_index.clone()
         image_index[image_index >= 0] = inverse
         rows = index.tolist()
-        changed: dict[str, object] = {
+        changed: dict[str, Any] = {
             k: v[index.to(v.device)] for k, v in self._tensors().items() if k not in ("images", "image_index")
         }
         for name in ("instructions", "embodiments", "sources"):

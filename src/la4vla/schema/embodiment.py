@@ -62,4 +62,5 @@ class Embodiment:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Embodiment:
         """The inverse of :meth:`to_json`; lists become tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**values)

@@ -51,7 +51,7 @@ class Primitive(StrEnum):
 
 
 class Definition(NamedTuple):
-    """One row of Table 8 with its cell of Table 2; ``status`` is None where the primitive changes it or either holds."""
+    """One row of Table 8 with its cell of Table 2; ``status`` is None where it changes or may be either."""
 
     context: Context
     motion: Motion

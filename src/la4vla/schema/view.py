@@ -47,4 +47,5 @@ class ViewProfile:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> ViewProfile:
         """The inverse of :meth:`to_json`; lists become tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**values)

@@ -100,8 +100,8 @@ TASKS: dict[str, Task] = {
     ),
 }
 
-# Every fifth task in the order above, which goes by difficulty: one in five of each group, 6 easy, 2 medium, 1 hard and 1
-# very hard, as in the whole (28, 11, 6 and 5).
+# Every fifth task in the order above, which goes by difficulty: one in five of each group, 6 easy, 2 medium, 1 hard and
+# 1 very hard, as in the whole (28, 11, 6 and 5).
 HELD_OUT: tuple[str, ...] = tuple(TASKS)[::5]
 
 SELECTIONS: dict[str, tuple[str, ...]] = {

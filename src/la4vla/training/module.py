@@ -46,6 +46,8 @@ class PolicyModule(LightningModule):
         max_grad_norm: Global norm to which gradients are clipped.
     """
 
+    loss_smoothed: Tensor
+
     def __init__(
         self,
         backbone: Backbone,
@@ -131,3 +133,14 @@ class PolicyModule(LightningModule):
         self.log("loss_smoothed", self.loss_smoothed, batch_size=len(batch))
         for source, chosen in rows.items():
             self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))
+
+
+def policy_of(module: LightningModule) -> Policy:
+    """The policy that ``module`` trains.
+
+    Raises:
+        TypeError: If it is no :class:`PolicyModule`.
+    """
+    if not isinstance(module, PolicyModule):
+        raise TypeError(f"This callback follows the training of a policy, not of a {type(module).__name__}.")
+    return module.policy

@@ -10,7 +10,7 @@ from torch import nn
 
 
 def parameter_groups(
-    parts: Mapping[str, Sequence[nn.Parameter]], rates: Mapping[str, float], learning_rate: float, weight_decay: float
+    parts: Mapping[str, Sequence[nn.Parameter]], rates: Mapping[Any, float], learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
     """One group per part and decay: vectors (biases, norms, scales) are not decayed, matrices are.
 

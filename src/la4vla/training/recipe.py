@@ -44,7 +44,7 @@ TRAINER_DEFAULTS = {
 INCIDENTAL = ("name", "runs", "checkpoint_every", "data.workers", "trainer.default_root_dir", "trainer.logger")
 
 
-class FitParser(RecipeGrammar, LightningArgumentParser):
+class FitParser(RecipeGrammar, LightningArgumentParser):  # type: ignore[misc]
     """LightningCLI's parser with the verbs' grammar."""
 
 

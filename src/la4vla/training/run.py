@@ -73,8 +73,8 @@ class Run:
             return "new"
         if provenance["config_hash"] != self.config_hash:
             raise ValueError(
-                f"{self.folder} holds a run of another configuration ({self._difference()}). Give this one a name of its "
-                f"own (name=...), or delete {self.folder} to train it anew."
+                f"{self.folder} holds a run of another configuration ({self._difference()}). Give this one a name of "
+                f"its own (name=...), or delete {self.folder} to train it anew."
             )
         return "finished" if provenance.get("finished") else "unfinished"
 
@@ -84,7 +84,7 @@ class Run:
         return json.loads(path.read_text()) if path.exists() else None
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """Write the resolved recipe and the provenance known before training; keeps the first start's time on resume."""
+        """Write the resolved recipe and what is known before training; a resume keeps the first start's time."""
         before = self.provenance() or {}
         started = before.get("started", _now())
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
+from la4vla.training.module import policy_of
 
 
 class DirectionCheck(Callback):
@@ -31,6 +32,6 @@ class DirectionCheck(Callback):
         if trainer.interrupted or not trainer.is_global_zero:
             return
         check = DirectionFollowing(self.shards, cases=self.cases, seed=self.seed)
-        found = check.run(pl_module.policy)
+        found = check.run(policy_of(pl_module))
         self.results = {"direction_following": found}
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")

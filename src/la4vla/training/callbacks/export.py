@@ -10,6 +10,7 @@ from rich.console import Console
 
 from la4vla.training.callbacks.loss_plot import plot_loss
 from la4vla.training.callbacks.throughput import Throughput
+from la4vla.training.module import policy_of
 from la4vla.training.report import run_table
 from la4vla.training.run import Run, write_text
 
@@ -30,9 +31,9 @@ class Export(Callback):
             return
         for logger in trainer.loggers:
             logger.finalize("success")
-        pl_module.policy.save(self.run.policy)
+        policy_of(pl_module).save(self.run.policy)
         plot_loss(sorted(self.run.folder.glob("csv/*/metrics.csv")), self.run.folder / "loss.png")
-        others = [c for c in trainer.callbacks if c is not self]
+        others = [c for c in vars(trainer)["callbacks"] if c is not self]
         results: dict[str, Any] = {"steps": trainer.global_step, **self._losses(trainer)}
         for callback in others:
             if isinstance(callback, Throughput):

@@ -10,6 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from la4vla.evaluation.benchmarks.metaworld import MetaworldBenchmark
 from la4vla.evaluation.report import table
+from la4vla.training.module import policy_of
 
 
 class BenchmarkRollouts(Callback):
@@ -47,7 +48,7 @@ class BenchmarkRollouts(Callback):
             return
         folder = Path(trainer.default_root_dir)
         with torch.random.fork_rng(devices=[]):
-            result = self.benchmark.run(pl_module.policy, folder.name)
+            result = self.benchmark.run(policy_of(pl_module), folder.name)
         result.write(folder / self.benchmark.name / f"step_{trainer.global_step}")
         pooled = result.summary.pooled
         low, high = pooled.interval
