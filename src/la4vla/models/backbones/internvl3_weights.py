@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from einops import repeat
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -39,7 +41,23 @@ def fresh(sizes: Sizes) -> Origin:
     """Random weights in ``sizes`` and the packaged tokenizer."""
     config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
     config.image_token_id = tokenizer.get_vocab()[IMAGE_CONTEXT]
-    return Origin(InternVLModel(config), tokenizer, *_halves(config, "fresh sizes"))
+    model = InternVLModel(config)
+    places = model.vision_tower.embeddings.position_embeddings
+    with torch.no_grad():
+        # transformers begins at zero, for weights to be loaded; from there a small vision tower hardly learns where
+        # things are. The first row belongs to the class token.
+        places[0, 1:] = grid_sinusoids(sizes.image_px // sizes.patch_px, sizes.vision_width)
+    return Origin(model, tokenizer, *_halves(config, "fresh sizes"))
+
+
+def grid_sinusoids(side: int, width: int) -> Tensor:
+    """``(side * side, width)``: half of the channels tell the row, half the column (He et al., 2022, MAE)."""
+    rates = 10000.0 ** (-torch.arange(width // 4) / (width // 4))
+    angles = torch.arange(side)[:, None] * rates
+    line = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows = repeat(line, "y d -> (y x) d", x=side)
+    columns = repeat(line, "x d -> (y x) d", y=side)
+    return torch.cat([rows, columns], dim=1)
 
 
 def saved(folder: Path) -> Origin:

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import torch
 import torch.nn.functional as F
-from einops import repeat
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from la4vla.models.backbones.base import Tokens
@@ -17,17 +17,21 @@ from la4vla.schema.batch import Batch
 
 
 class AlignmentHead(Head):
-    """From image tokens alone, tells where the robot is and which words its instruction holds.
+    """From image tokens alone, tells where the robot is, which words its instruction holds and where it goes next.
 
     A few learned queries look at the image tokens; a causal language model computes them before it reads the
     instruction, so nothing can be copied. Their answer predicts the normalised proprioception (mean squared error) and
     the bag of words of the instruction (binary cross-entropy over ``crc32(word) % buckets``, where present and absent
-    words weigh the same). The loss of a sample is the sum of the two.
+    words weigh the same). Where ``action_dim`` is given, it also predicts the normalised action chunk (mean squared
+    error over valid entries): without it only the robot itself would have to be found in the image, and never what it
+    is about to move to. The loss of a sample is the sum.
 
     Args:
         width: Width of the backbone's tokens.
         proprioception_dim: Dimensions to predict. Padded ones would count as zeros to be learned, so give the
             embodiment's own number.
+        action_dim: Dimensions per step of the chunk to predict, the data's own number; 0 predicts none.
+        horizon: Steps of that chunk.
         buckets: Hash buckets for words.
         queries: Learned queries.
         heads: Attention heads; must divide ``width``.
@@ -38,6 +42,8 @@ class AlignmentHead(Head):
         self,
         width: int,
         proprioception_dim: int,
+        action_dim: int = 0,
+        horizon: int = 1,
         buckets: int = 512,
         queries: int = 4,
         heads: int = 4,
@@ -45,10 +51,11 @@ class AlignmentHead(Head):
     ) -> None:
         super().__init__()
         self.proprioception_dim, self.buckets = proprioception_dim, buckets
+        self.action_dim, self.horizon = action_dim, horizon
         self.queries = nn.Parameter(torch.randn(queries, width) * 0.02)
         self.norm = nn.LayerNorm(width)
         self.block = Block(width, heads, feedforward * width, dropout=0.0)
-        self.out = nn.Linear(queries * width, proprioception_dim + buckets)
+        self.out = nn.Linear(queries * width, sum(self._sizes))
 
     def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
         """``(B,)`` float32.
@@ -64,8 +71,20 @@ class AlignmentHead(Head):
         context = self.block.project(self.norm(tokens.embeddings))
         queries = repeat(self.queries, "q d -> b q d", b=len(batch))
         answer = self.block(queries, torch.zeros_like(queries[:, :1]), context, tokens.image[:, None, None])
-        pose, words = self.out(answer.flatten(1)).float().split([self.proprioception_dim, self.buckets], dim=1)
-        return F.mse_loss(pose, batch.proprioception, reduction="none").mean(1) + self._word_loss(words, batch)
+        pose, words, chunk = self.out(answer.flatten(1)).float().split(self._sizes, dim=1)
+        loss = F.mse_loss(pose, batch.proprioception, reduction="none").mean(1) + self._word_loss(words, batch)
+        return loss + self._chunk_loss(chunk, batch) if self.action_dim else loss
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [self.proprioception_dim, self.buckets, self.horizon * self.action_dim]
+
+    def _chunk_loss(self, chunk: Tensor, batch: Batch) -> Tensor:
+        if batch.actions is None or batch.action_mask is None:
+            raise ValueError("An alignment loss with action_dim needs actions and action_mask; this batch has none.")
+        predicted = rearrange(chunk, "b (h a) -> b h a", h=self.horizon)
+        error = torch.where(batch.action_mask, predicted - batch.actions, 0.0).square()
+        return error.sum((1, 2)) / batch.action_mask.sum((1, 2))
 
     def _word_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         present = torch.zeros(logits.shape, dtype=torch.bool)
