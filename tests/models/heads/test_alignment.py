@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from la4vla.models.backbones.base import Tokens
+from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.heads.alignment import AlignmentHead
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
+from la4vla.schema.statistics import Domain
 
 SEEN = [[True, False], [False, True]]
 
@@ -50,6 +52,24 @@ def test_loss_is_its_equation() -> None:
     present = torch.stack([-chance[i].log() for i in buckets]).mean()
     absent = torch.stack([-(1 - chance[i]).log() for i in range(16) if i not in buckets]).mean()
     torch.testing.assert_close(loss, (pose + (present + absent) / 2)[None])
+
+
+def test_the_chunk_counts_where_it_is_valid(
+    make_domain: Callable[..., Domain], small_backbone: Callable[..., InternVL3], make_batch: Callable[..., Batch]
+) -> None:
+    backbone = small_backbone()
+    head = AlignmentHead(backbone.width, 4, action_dim=4, horizon=4, buckets=32)
+    policy, batch = Policy(backbone, head, [make_domain()]), make_batch(SEEN)
+    mask = batch.action_mask.clone()
+    mask[:, 2:] = False
+    masked = replace(batch, action_mask=mask)
+    loud = replace(masked, actions=torch.where(mask, batch.actions, 9.0))
+    assert torch.equal(policy.loss(masked), policy.loss(loud))
+    assert (policy.loss(masked) != policy.loss(batch)).all()
+    with pytest.raises(ValueError, match="chunks of 4 steps x 4 dimensions, the data holds 5 x 4"):
+        policy.loss(make_batch(SEEN, horizon=5))
+    with pytest.raises(ValueError, match="needs actions and action_mask"):
+        policy.loss(replace(batch, actions=None))
 
 
 def test_a_sample_without_image_is_refused(aligned: Policy, make_batch: Callable[..., Batch]) -> None:

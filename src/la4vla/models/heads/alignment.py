@@ -82,6 +82,11 @@ class AlignmentHead(Head):
     def _chunk_loss(self, chunk: Tensor, batch: Batch) -> Tensor:
         if batch.actions is None or batch.action_mask is None:
             raise ValueError("An alignment loss with action_dim needs actions and action_mask; this batch has none.")
+        if batch.actions.shape[1:] != (self.horizon, self.action_dim):
+            raise ValueError(
+                f"The head predicts chunks of {self.horizon} steps x {self.action_dim} dimensions, the data holds "
+                f"{batch.actions.shape[1]} x {batch.actions.shape[2]}: give the head the data's own numbers."
+            )
         predicted = rearrange(chunk, "b (h a) -> b h a", h=self.horizon)
         error = torch.where(batch.action_mask, predicted - batch.actions, 0.0).square()
         return error.sum((1, 2)) / batch.action_mask.sum((1, 2))
