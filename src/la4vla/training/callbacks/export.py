@@ -26,8 +26,11 @@ class Export(Callback):
         self.run = run
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write everything; only the first process does."""
-        if not trainer.is_global_zero or trainer.interrupted:
+        """Write everything; of the checkpoint every process has its part, the rest is for the first one."""
+        if trainer.interrupted:
+            return
+        trainer.save_checkpoint(self.run.checkpoints / "last.ckpt")
+        if not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
             logger.finalize("success")
