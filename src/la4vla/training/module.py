@@ -117,9 +117,10 @@ class PolicyModule(LightningModule):
         self.log("grad_norm", norm)
 
     def _freeze(self) -> None:
-        step = self.trainer.global_step if self._trainer is not None else 0
+        # Before training every part that ever learns must say so: DDP synchronizes only what does when it wraps.
+        warm = self._trainer is None or self.trainer.global_step >= self.head_warmup_steps
         for name, parameters in self.policy.parts().items():
-            learns = name in self.trainable and (name == "head" or step >= self.head_warmup_steps)
+            learns = name in self.trainable and (name == "head" or warm)
             for parameter in parameters:
                 parameter.requires_grad_(learns)
 
