@@ -15,11 +15,14 @@ import pytest
 
 from la4vla.construction.pool import run_jobs
 
+# Whoever runs the tests in the background may have told them to ignore interruptions; the sleepers listen again.
 SLEEPERS = """
+import signal
 import time
 from functools import partial
 from la4vla.construction.pool import run_jobs
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     list(run_jobs({n: partial(time.sleep, 600) for n in range(2)}, 2))
 """
 
