@@ -82,7 +82,7 @@ def test_two_processes_equal_one(workspace, recipe, fit_process, accumulate):
     assert [float(two[s]) for s in two] == pytest.approx([float(one[s]) for s in one], rel=1e-3)
     ours = load_file(workspace / "runs/two/policy/model.safetensors")
     theirs = load_file(workspace / "runs/one/policy/model.safetensors")
-    # Adam divides a gradient by its own size, so a gradient of almost nothing may differ in sign: few weights may differ.
+    # Adam divides a gradient by its own size: where it is almost nothing its sign may differ, in few weights.
     for name, weight in ours.items():
         assert (weight - theirs[name]).abs().float().mean() < 1e-5, name
 
