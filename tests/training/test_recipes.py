@@ -76,3 +76,13 @@ def test_a_chain_trains_its_predecessors_and_begins_from_them(workspace):
     later = Policy.load(workspace / "runs/la_vla/policy").state_dict()
     name = "normalizer.action_centre"
     assert table[name].equal(later[name])
+
+
+@pytest.mark.parametrize("kind", ["backbones/internvl3", "heads/flow_matching"])
+def test_the_published_size_leaves_nothing_of_the_tiny_one(kind):
+    """An overlay merges into a part of the same class, so it must set whatever that part sets."""
+    tiny, published = (
+        yaml.safe_load((ROOT / "recipes" / "parts" / f"{kind}_{size}.yaml").read_text()) for size in ("tiny", "1b")
+    )
+    assert tiny["class_path"] == published["class_path"]
+    assert tiny["init_args"].keys() <= published["init_args"].keys()
