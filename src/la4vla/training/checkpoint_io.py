@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from la4vla.data.files import written_whole
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -20,9 +21,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` at ``path``."""
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.partial")
-        with temporary.open("wb") as file:
+        with written_whole(final) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, final)

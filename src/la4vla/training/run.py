@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import yaml
 
+from la4vla.data.files import written_whole
+
 PACKAGES = (
     "la4vla",
     "torch",
@@ -150,12 +152,8 @@ def git_revision() -> dict[str, Any] | None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is either whole or not there."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with written_whole(path) as file:
+        file.write(text.encode())
 
 
 def _now() -> str:
