@@ -45,6 +45,8 @@ def test_another_head_starts_fresh(
         assert torch.equal(mine, theirs) and mine is not theirs
     longer = make_policy(head=small_head(horizon=5))
     assert longer.inherit(make_policy()) == "Inherited: backbone, statistics of arm. Fresh: head."
+    other = make_policy(head=small_head(predicts="actions"))
+    assert other.inherit(make_policy()) == "Inherited: backbone, statistics of arm. Fresh: head."
 
 
 def test_a_predecessor_without_vision_lends_its_statistics_not_its_view(

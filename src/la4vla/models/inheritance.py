@@ -36,7 +36,8 @@ def inherit(policy: Policy, predecessor: Policy) -> str:
             f"The predecessor's backbone has other sizes ({differing}): give both recipes the same backbone."
         )
     domains, known = _merged(policy, predecessor)
-    same_head = type(policy.head) is type(predecessor.head) and not _differing(policy.head, predecessor.head)
+    heads = policy.head, predecessor.head
+    same_head = type(heads[0]) is type(heads[1]) and heads[0].predicts == heads[1].predicts and not _differing(*heads)
     policy.backbone.load_state_dict(predecessor.backbone.state_dict())
     if same_head:
         policy.head.load_state_dict(predecessor.head.state_dict())

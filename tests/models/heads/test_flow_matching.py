@@ -54,7 +54,7 @@ def _attention(x: Tensor, context: Tensor, block: nn.Module, heads: int) -> Tens
     return _linear(torch.cat(answers, 1), block.attention_out)
 
 
-def _velocity(head: FlowMatchingHead, x: Tensor, time: float, context: Tensor, heads: int = 2) -> Tensor:
+def _output(head: FlowMatchingHead, x: Tensor, time: float, context: Tensor, heads: int = 2) -> Tensor:
     """The velocity of one sample, equation by equation: x (H, A), context (L, D)."""
     if head.horizon == 1:
         hidden = _linear(x, head.action_in)
@@ -79,12 +79,13 @@ def _context(head: FlowMatchingHead, tokens: Tokens, batch: Batch, row: int) -> 
     return torch.cat([tokens.embeddings[row][tokens.mask[row]], proprioception[None]])
 
 
+@pytest.mark.parametrize("predicts", ["velocity", "actions"])
 @pytest.mark.parametrize("horizon", [4, 1])
 @torch.no_grad()
 def test_loss_is_its_equation(
-    small_head: Callable[..., FlowMatchingHead], tokens: Tokens, batch: Batch, horizon: int
+    small_head: Callable[..., FlowMatchingHead], tokens: Tokens, batch: Batch, horizon: int, predicts: str
 ) -> None:
-    head = small_head(WIDTH, horizon=horizon)
+    head = small_head(WIDTH, horizon=horizon, predicts=predicts)
     batch = replace(batch, actions=batch.actions[:, :horizon], action_mask=batch.action_mask[:, :horizon])
     losses = head.loss(tokens, batch)
     for row, draw in enumerate(batch.draw):
@@ -93,14 +94,18 @@ def test_loss_is_its_equation(
         mask = batch.action_mask[row]
         noise = (2 * unit[3:].reshape(horizon, 6) - 1) * mask[0]
         action = batch.actions[row] * mask
-        velocity = _velocity(head, (1 - time) * noise + time * action, time, _context(head, tokens, batch, row))
-        expected = (velocity - (action - noise))[mask].square().mean()
+        output = _output(head, (1 - time) * noise + time * action, time, _context(head, tokens, batch, row))
+        target = action if predicts == "actions" else action - noise
+        expected = (output - target)[mask].square().mean()
         torch.testing.assert_close(losses[row], expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("predicts", ["velocity", "actions"])
 @torch.no_grad()
-def test_sample_is_euler_integration(small_head: Callable[..., FlowMatchingHead], tokens: Tokens, batch: Batch) -> None:
-    head = small_head(WIDTH).eval()
+def test_sample_is_euler_integration(
+    small_head: Callable[..., FlowMatchingHead], tokens: Tokens, batch: Batch, predicts: str
+) -> None:
+    head = small_head(WIDTH, predicts=predicts).eval()
     mask = batch.action_mask[:1].expand(3, -1, -1)
     noise = torch.rand(3, 4, 6) * 2 - 1
     chunk = head.sample(tokens, replace(batch, action_mask=mask), noise=noise)
@@ -108,8 +113,21 @@ def test_sample_is_euler_integration(small_head: Callable[..., FlowMatchingHead]
         x, context = noise[row], _context(head, tokens, batch, row)
         for step in range(3):
             x = x * mask[row]
-            x = x + _velocity(head, x, step / 3, context) / 3
+            output = _output(head, x, step / 3, context)
+            x = x + (output if predicts == "velocity" else (output - x) / (1 - step / 3)) / 3
         torch.testing.assert_close(chunk[row], x * mask[row], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_both_predictions_are_one_field(
+    small_head: Callable[..., FlowMatchingHead], tokens: Tokens, batch: Batch
+) -> None:
+    """A head of actions whose output is a constant chunk carries any noise straight into it."""
+    head = small_head(WIDTH, predicts="actions").eval()
+    torch.nn.init.zeros_(head.out[2].weight)
+    head.out[2].bias.copy_(torch.linspace(-1, 1, 4 * 6))
+    chunk = head.sample(tokens, replace(batch, action_mask=None), noise=torch.rand(3, 4, 6) * 2 - 1)
+    torch.testing.assert_close(chunk, head.out[2].bias.reshape(1, 4, 6).expand(3, -1, -1))
 
 
 @torch.no_grad()

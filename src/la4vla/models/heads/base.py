@@ -16,9 +16,11 @@ class Head(Recorded):
 
     Attributes:
         proprioception_dim: Dimensions ``S`` it receives, normalised and zero-padded.
+        predicts: What its weights put out. Heads of one class whose outputs mean different things cannot inherit.
     """
 
     proprioception_dim: int
+    predicts: str = ""
 
     @abstractmethod
     def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
