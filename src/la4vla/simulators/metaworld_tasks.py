@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Group = Literal["easy", "medium", "hard", "very_hard"]
@@ -109,6 +111,24 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
     "pretraining": tuple(name for name in TASKS if name not in HELD_OUT),
     "held_out": HELD_OUT,
 }
+
+
+def select_tasks(tasks: str | Sequence[str]) -> tuple[str, ...]:
+    """The slugs behind the name of a selection or a list of slugs.
+
+    Raises:
+        ValueError: If a name is unknown; the closest known one is offered.
+    """
+    if isinstance(tasks, str):
+        if tasks in SELECTIONS:
+            return SELECTIONS[tasks]
+        tasks = [tasks]
+    for task in tasks:
+        if task not in TASKS:
+            close = difflib.get_close_matches(task, [*TASKS, *SELECTIONS], 1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Selections are {', '.join(SELECTIONS)}."
+            raise ValueError(f"Meta-World has no task {task!r}.{hint}")
+    return tuple(tasks)
 
 
 def placement_seed(split: Split, task: str, index: int, attempt: int = 0) -> int:

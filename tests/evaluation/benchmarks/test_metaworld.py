@@ -75,7 +75,7 @@ def test_a_policy_sees_its_view_and_films_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tasks": "everything"}, "no selection 'everything'"),
+        ({"tasks": "everything"}, "no task 'everything'"),
         ({"tasks": ("reach", "juggle")}, "no task 'juggle'"),
         ({"view": "evo2"}, "no view 'evo2'"),
         ({"videos": 1}, "Videos need images"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
 from la4vla.schema.view import ViewProfile
 from la4vla.simulators.metaworld import MAX_STEPS, METAWORLD, VIEWS, MetaworldEnvironment, MetaworldExpert
-from la4vla.simulators.metaworld_tasks import SELECTIONS, TASKS, placement_seed
+from la4vla.simulators.metaworld_tasks import TASKS, placement_seed, select_tasks
 
 
 class MetaworldExperts(Reader):
@@ -151,21 +150,3 @@ class MetaworldExperts(Reader):
             frame_steps=np.arange(0, len(actions) if frames else 0, self.frame_every, dtype=np.int64),
             privileged=np.stack(privileged).astype(np.float32),
         )
-
-
-def select_tasks(tasks: str | Sequence[str]) -> tuple[str, ...]:
-    """The slugs behind the name of a selection or a list of slugs.
-
-    Raises:
-        ValueError: If a name is unknown; the closest known one is offered.
-    """
-    if isinstance(tasks, str):
-        if tasks in SELECTIONS:
-            return SELECTIONS[tasks]
-        tasks = [tasks]
-    for task in tasks:
-        if task not in TASKS:
-            close = difflib.get_close_matches(task, [*TASKS, *SELECTIONS], 1)
-            hint = f" Did you mean {close[0]!r}?" if close else f" Selections are {', '.join(SELECTIONS)}."
-            raise ValueError(f"Meta-World has no task {task!r}.{hint}")
-    return tuple(tasks)

@@ -15,7 +15,7 @@ from la4vla.rollout.runner import rollout
 from la4vla.rollout.trajectory import Job, Trajectory
 from la4vla.schema.observation import Observation
 from la4vla.simulators.metaworld import METAWORLD, VIEWS, MetaworldEnvironment, MetaworldExpert
-from la4vla.simulators.metaworld_tasks import SELECTIONS, TASKS, placement_seed
+from la4vla.simulators.metaworld_tasks import TASKS, placement_seed, select_tasks
 
 
 class MetaworldBenchmark:
@@ -57,7 +57,7 @@ class MetaworldBenchmark:
         film_every: int = 4,
         progress: bool = True,
     ) -> None:
-        self.tasks = _tasks(tasks)
+        self.tasks = select_tasks(tasks)
         if view is not None and view not in VIEWS:
             raise ValueError(f"There is no view {view!r} of Meta-World; the views are {', '.join(VIEWS)}.")
         if videos and view is None:
@@ -138,15 +138,3 @@ class ScriptedExpertAgent:
             raise ValueError(f"The scripted expert of {task!r} reads the simulator's state; this observation has none.")
         expert = self._experts.setdefault(task, MetaworldExpert(task))
         return expert.act(observation.privileged)
-
-
-def _tasks(tasks: Sequence[str] | str) -> tuple[str, ...]:
-    if isinstance(tasks, str):
-        if tasks not in SELECTIONS:
-            raise ValueError(
-                f"There is no selection {tasks!r} of tasks; there are {', '.join(SELECTIONS)}, or list tasks."
-            )
-        return SELECTIONS[tasks]
-    if unknown := [task for task in tasks if task not in TASKS]:
-        raise ValueError(f"Meta-World has no task {unknown[0]!r}; the tasks are {', '.join(TASKS)}.")
-    return tuple(tasks)
