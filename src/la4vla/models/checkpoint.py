@@ -1,4 +1,4 @@
-"""A policy as a folder: ``config.json``, ``model.safetensors``, and ``backbone/`` with tokenizer and sizes.
+"""A policy as a folder: ``config.json``, ``model.safetensors``, ``provenance.json``, ``backbone/`` (tokenizer, sizes).
 
 No pickle, no trainer: the configuration names classes of this package and their constructors' arguments, and the
 tensors are loaded by name. ``config.json`` is written last, so its presence means that the folder is complete.
@@ -50,7 +50,9 @@ def save(policy: Policy, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
         save_file(tensors, Path(scratch) / "model.safetensors")
         (Path(scratch) / "config.json").write_text(text, encoding="utf-8")
-        for name in ("model.safetensors", "config.json"):
+        provenance = json.dumps(policy.provenance, indent=2, default=str) + "\n"
+        (Path(scratch) / "provenance.json").write_text(provenance, encoding="utf-8")
+        for name in ("model.safetensors", "provenance.json", "config.json"):
             _sync(Path(scratch) / name)
             os.replace(Path(scratch) / name, folder / name)
     _sync(folder)
@@ -85,33 +87,40 @@ def load(cls: type[P], folder: Path) -> P:
     Raises:
         ValueError: If the folder is no complete policy of this format, or its tensors do not fit its configuration.
     """
-    config = _read(folder)
+    config = _read(folder / "config.json")
+    _check(config, folder)
     backbone_class, arguments = _resolved(config["backbone"], Backbone)
     backbone = backbone_class.rebuild(arguments, folder / "backbone")
     head_class, arguments = _resolved(config["head"], Head)
     domains = [Domain.from_json(domain) for domain in config["domains"]]
     policy = cls(backbone, head_class(**arguments), domains, config["normalization"])
     _fill(policy, folder / "model.safetensors")
+    if (folder / "provenance.json").is_file():  # policies saved before it was written have none
+        policy.provenance = _read(folder / "provenance.json")
     return policy.eval()
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
+def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ValueError(f"{folder} holds no finished policy: config.json is missing.")
+        raise ValueError(f"{path.parent} holds no finished policy: {path.name} is missing.")
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
+    return read
+
+
+def _check(config: dict[str, Any], folder: Path) -> None:
     if config.get("format") != FORMAT:
         raise ValueError(
-            f"{path} has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that wrote it."
+            f"{folder}/config.json has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that "
+            "wrote it."
         )
     if config.keys() != KEYS:
         raise ValueError(
-            f"{path} must have exactly the keys {sorted(KEYS)}, differing in {sorted(config.keys() ^ KEYS)}."
+            f"{folder}/config.json must have exactly the keys {sorted(KEYS)}, differing in "
+            f"{sorted(config.keys() ^ KEYS)}."
         )
-    return config
 
 
 def _resolved(described: dict[str, Any], base: type[Any]) -> tuple[Any, dict[str, Any]]:

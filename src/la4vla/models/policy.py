@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from la4vla.models import checkpoint, inheritance
+from la4vla.models import checkpoint, hub, inheritance
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.normalizer import Normalization, Normalizer
@@ -42,6 +42,9 @@ class Policy(nn.Module):
         head: Tokens to a loss, and to a chunk if it is an :class:`~la4vla.models.heads.base.ActionHead`.
         domains: The bodies and views of the training data, one per embodiment, with their statistics.
         normalization: Which statistics map physical units to [-1, 1].
+
+    Attributes:
+        provenance: What is known of its training, as plain JSON values; travels with the saved folder.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Policy(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
         self.normalization: Normalization = normalization
+        self.provenance: dict[str, Any] = {}
         self.adopt(domains)
 
     def adopt(self, domains: Sequence[Domain]) -> None:
@@ -136,7 +140,20 @@ class Policy(nn.Module):
         """Writes ``config.json``, ``model.safetensors`` and ``backbone/``; see :mod:`la4vla.models.checkpoint`."""
         checkpoint.save(self, Path(folder))
 
+    def save_pretrained(self, folder: str | Path, title: str | None = None) -> None:
+        """What :meth:`save` writes and a model card; see :func:`la4vla.models.hub.save_pretrained`."""
+        hub.save_pretrained(self, folder, title)
+
+    def push_to_hub(self, repository: str, private: bool = True, token: str | None = None) -> str:
+        """Puts the policy into the repository ``owner/name``; see :func:`la4vla.models.hub.push_to_hub`."""
+        return hub.push_to_hub(self, repository, private, token=token)
+
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """The policy saved in ``folder``, on the CPU in evaluation mode, without any hub."""
         return checkpoint.load(cls, Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> Self:
+        """The policy of a folder or of a hub repository; see :func:`la4vla.models.hub.from_pretrained`."""
+        return hub.from_pretrained(cls, source, revision)
