@@ -1,0 +1,98 @@
+"""The verb from its words to the files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from la4vla.cli import run_verb
+from la4vla.convert import main
+from la4vla.models.backbones.internvl3_sizes import Sizes
+from la4vla.models.backbones.internvl3_weights import TOKENIZER
+from la4vla.models.policy import Policy
+from la4vla.models.published.official_folder import load_tensors
+from la4vla.models.published.official_head import OfficialFlowMatchingHead
+
+sys.path.insert(0, str(Path(__file__).parent / "models" / "published"))
+
+from literal import random_weights
+
+WEIGHTS = "mp_rank_00_model_states.pt"
+ARM = """
+embodiment: {name: arm, proprioception: [a, b, c, d], actions: [a, b, c, d], cameras: [front], control_hz: 10.0}
+view: null
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    """``SOURCE TARGET vlm=... embodiment=...`` for a tiny official checkpoint."""
+    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
+    config = Sizes(16, 4, 0.5, 32, 2, 16, 32, 3, 8, 2, 48, 1024).config()
+    config.image_token_id = tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
+    config.save_pretrained(tmp_path / "vlm")
+    tokenizer.save_pretrained(tmp_path / "vlm")
+    source = tmp_path / "source"
+    source.mkdir()
+    torch.save({"module": random_weights()}, source / WEIGHTS)
+    (source / "config.json").write_text(json.dumps({"num_heads": 2}))
+    leaf = {"min": [-1.0] * 4, "max": [1.0] * 4}
+    (source / "norm_stats.json").write_text(json.dumps({"one": {"data": {"observation.state": leaf, "action": leaf}}}))
+    (tmp_path / "arm.yaml").write_text(ARM)
+    return [str(source), str(tmp_path / "policy"), f"vlm={tmp_path / 'vlm'}", f"embodiment={tmp_path / 'arm.yaml'}"]
+
+
+def test_there_and_back(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*words, "compat=true", "masked_queries=attend", "times=evo1", "integration_steps=5"])
+    assert "holds a policy for 'arm'" in capsys.readouterr().out
+    policy = Policy.load(words[1])
+    assert isinstance(policy.head, OfficialFlowMatchingHead)
+    assert policy.backbone.masked_queries == "attend"
+    assert (policy.head.time_scale, policy.head.integration_steps) == (1000, 5)
+    main([words[1], str(tmp_path / "back"), "arm=one", "dataset=data"])
+    with pytest.raises(ValueError, match="is a policy already: only arm= and dataset= apply"):
+        main([words[1], str(tmp_path / "again"), words[3]])
+    before, after = (load_tensors(folder / WEIGHTS) for folder in (tmp_path / "source", tmp_path / "back"))
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_robot_this_package_knows(words: list[str]) -> None:
+    main([*words[:3], "embodiment=metaworld", "view=lerobot", "normalization=bounds"])
+    policy = Policy.load(words[1])
+    assert policy.domains[0].embodiment.name == "metaworld" and policy.domains[0].view.name == "lerobot"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (["embodiment=metaworld", "view=corner"], "view=corner is none of Meta-World's"),
+        (["normalization=quantiles"], "lacks 'q01', which normalization=quantiles needs"),
+        (["arm=two"], r"arm=two is not in the statistics .* choose from \['one'\]"),
+        (["times=evo1"], "belong to the official arithmetic: add compat=true"),
+        (["category=1"], "has one set of weights for all categories"),
+    ],
+)
+def test_choices_that_do_not_fit(words: list[str], changed: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        main([*words, *changed])
+    assert not Path(words[1]).exists()
+
+
+def test_nothing_is_overwritten(words: list[str]) -> None:
+    Path(words[1]).mkdir()
+    with pytest.raises(ValueError, match="exists: name a folder that does not"):
+        main(words)
+
+
+def test_mistakes_are_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*words, "compact=true"])
+    told = capsys.readouterr().err
+    assert "SOURCE TARGET [key=value ...]" in told and "Did you mean 'compat'?" in told
+    with pytest.raises(SystemExit, match=r"^error: nowhere/config\.json is missing: a published checkpoint needs it"):
+        run_verb(lambda: main(["nowhere", "target"]))
