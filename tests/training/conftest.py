@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -43,3 +47,45 @@ def fit_process(workspace):
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Processes that come with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["la4vla.training.recipe"])
+    return context
+
+
+@pytest.fixture
+def job(workspace, forks):
+    """Fit in ``ranks`` processes, started as torchrun starts them; ``dies_at`` kills all before that step."""
+
+    def run(*words: str, ranks: int, dies_at: int | None = None) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        processes, outputs = [], []
+        for rank in range(ranks):
+            environment = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "WORLD_SIZE": ranks}
+            environment |= {"LOCAL_WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            environment |= {"TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": 1}
+            outputs.append(workspace / f"rank{rank}.txt")
+            told = {
+                "words": [*words, f"trainer.devices={ranks}"],
+                "environment": {name: str(value) for name, value in environment.items()},
+                "output": str(outputs[-1]),
+                "dies_at": dies_at,
+            }
+            rank_file = str(Path(__file__).with_name("rank.py"))
+            processes.append(forks.Process(target=run_path, args=(rank_file, {"JOB": told})))
+            processes[-1].start()
+        for process in processes:
+            process.join(120)
+            process.kill()
+            process.join()
+        codes = [process.exitcode for process in processes]
+        said = "".join(output.read_text() for output in outputs)
+        assert codes == [0 if dies_at is None else -signal.SIGKILL] * ranks, said
+
+    return run

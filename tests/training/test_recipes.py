@@ -41,6 +41,8 @@ def test_every_recipe_trains_two_steps(workspace, path):
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["results"]["steps"] == 2
     assert provenance["effective_batch"] == 4
+    travelling = json.loads((run / "policy" / "provenance.json").read_text())
+    assert travelling == {name: fact for name, fact in provenance.items() if name != "finished"}
     assert all(len(s["content_hash"]) == 64 for s in provenance["sources"].values())
     assert (run / "loss.png").stat().st_size > 1000
     assert (run / "checkpoints" / "last.ckpt").exists()

@@ -48,7 +48,7 @@ def finished_policy(recipe: Path, overlays: Sequence[str], runs: Path) -> Path:
     """
     words = [str(recipe), *overlays, f"runs={runs}"]
     folder = runs / run_name(words)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")):
         if not (folder / "policy" / "config.json").exists():
             raise ValueError(f"{folder} is not finished; run `python -m la4vla.fit {' '.join(words)}` first.")
         return folder / "policy"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -18,6 +20,7 @@ from la4vla.models.heads.base import Head
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.statistics import Domain
+from la4vla.training.ghosts import alike
 from la4vla.training.optimizers import parameter_groups, warmup_cosine
 
 # Weight of the newest loss in the running mean that picks the best checkpoint.
@@ -88,7 +91,8 @@ class PolicyModule(LightningModule):
         assert batch.draw is not None
         # Dropout is then a function of the batch, so that a resumed run repeats it.
         torch.manual_seed(int(batch.draw[0]))
-        losses = self.policy.loss(batch)
+        seen = alike(batch, self.policy.backbone.views, self.device) if is_sharded(self.policy) else batch
+        losses = self.policy.loss(seen)[: len(batch)]
         self._log(losses.detach().float(), batch)
         return losses.mean()
 
@@ -112,6 +116,7 @@ class PolicyModule(LightningModule):
             FloatingPointError: If the norm is NaN or infinite.
         """
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient's norm is {float(norm)}")
         self.log("grad_norm", norm)
@@ -129,11 +134,19 @@ class PolicyModule(LightningModule):
         for row, source in enumerate(batch.sources):
             rows[source].append(row)
         loss = losses.mean()
+        if dist.is_initialized():
+            dist.all_reduce(loss)
+            loss /= self.trainer.world_size
         self.loss_smoothed = torch.where(self.loss_smoothed.isnan(), loss, self.loss_smoothed.lerp(loss, SMOOTHING))
         self.log("loss", loss, prog_bar=True, batch_size=len(batch))
         self.log("loss_smoothed", self.loss_smoothed, batch_size=len(batch))
         for source, chosen in rows.items():
             self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))
+
+
+def is_sharded(policy: Policy) -> bool:
+    """Whether each process holds only a part of the weights."""
+    return any(isinstance(parameter, DTensor) for parameter in policy.parameters())
 
 
 def policy_of(module: LightningModule) -> Policy:

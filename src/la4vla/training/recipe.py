@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonargparse.typing import Path_fr
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -19,6 +19,7 @@ import la4vla.models.backbones.internvl3
 import la4vla.models.heads.alignment
 import la4vla.models.heads.flow_matching
 import la4vla.training.callbacks.direction
+import la4vla.training.callbacks.requeue
 import la4vla.training.callbacks.rollouts  # noqa: F401  imported so that recipes may use short class names
 from la4vla.cli import RecipeGrammar, files_of
 from la4vla.construction.build import ensure_built
@@ -41,7 +42,16 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
 }
 # What may change between two starts of one run without changing its outcome.
-INCIDENTAL = ("name", "runs", "checkpoint_every", "data.workers", "trainer.default_root_dir", "trainer.logger")
+INCIDENTAL = (
+    "name",
+    "runs",
+    "checkpoint_every",
+    "data.workers",
+    "trainer.default_root_dir",
+    "trainer.logger",
+    "trainer.devices",
+    "trainer.num_nodes",
+)
 
 
 class FitParser(RecipeGrammar, LightningArgumentParser):  # type: ignore[misc]
@@ -116,11 +126,13 @@ class Recipe(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with what every run has: guards, logs, progress, the export, checkpoints."""
         folder = str(self.run.folder)
+        # At the end averaged weights come into place first, so that everybody sees the policy that is exported.
         asked = self.config_init["trainer"].get("callbacks") or []
+        asked = sorted(asked, key=lambda callback: not isinstance(callback, WeightAveraging))
         return super().instantiate_trainer(
             default_root_dir=folder,
             logger=[CSVLogger(folder, name="csv"), TensorBoardLogger(folder, name="tensorboard", version="")],
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *(self.config_init["trainer"].get("plugins") or [])],
             enable_progress_bar=sys.stdout.isatty(),
             callbacks=[FiniteLoss(), Throughput(), progress(), *asked, Export(self.run), *self._checkpoints()],
             **kwargs,

@@ -8,7 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
-from la4vla.training.module import policy_of
+from la4vla.training.whole import whole_policy
 
 
 class DirectionCheck(Callback):
@@ -29,9 +29,12 @@ class DirectionCheck(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the finished policy."""
-        if trainer.interrupted or not trainer.is_global_zero:
+        if trainer.interrupted:
+            return
+        policy = whole_policy(pl_module)
+        if not trainer.is_global_zero:
             return
         check = DirectionFollowing(self.shards, cases=self.cases, seed=self.seed)
-        found = check.run(policy_of(pl_module))
+        found = check.run(policy)
         self.results = {"direction_following": found}
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from la4vla.training.callbacks.loss_plot import plot_loss
 from la4vla.training.callbacks.throughput import Throughput
-from la4vla.training.module import policy_of
 from la4vla.training.report import run_table
 from la4vla.training.run import Run, write_text
+from la4vla.training.whole import whole_policy
 
 
 class Export(Callback):
@@ -30,11 +30,11 @@ class Export(Callback):
         if trainer.interrupted:
             return
         trainer.save_checkpoint(self.run.checkpoints / "last.ckpt")
+        policy = whole_policy(pl_module)
         if not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
             logger.finalize("success")
-        policy_of(pl_module).save(self.run.policy)
         plot_loss(sorted(self.run.folder.glob("csv/*/metrics.csv")), self.run.folder / "loss.png")
         others = [c for c in vars(trainer)["callbacks"] if c is not self]
         results: dict[str, Any] = {"steps": trainer.global_step, **self._losses(trainer)}
@@ -45,6 +45,8 @@ class Export(Callback):
                     "data_wait_share": round(callback.data_wait_share, 4),
                 }
             results |= getattr(callback, "results", {})
+        policy.provenance = {**(self.run.provenance() or {}), "results": results}
+        policy.save(self.run.policy)
         self.run.finish(results)
         self._report([c.report for c in others if getattr(c, "report", None) is not None])
 

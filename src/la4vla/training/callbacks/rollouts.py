@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from la4vla.evaluation.benchmarks.metaworld import MetaworldBenchmark
 from la4vla.evaluation.report import table
-from la4vla.training.module import policy_of
+from la4vla.training.whole import whole_policy
 
 
 class BenchmarkRollouts(Callback):
@@ -44,11 +44,12 @@ class BenchmarkRollouts(Callback):
 
     def _run(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._done_at = trainer.global_step
+        policy = whole_policy(pl_module)
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
         with torch.random.fork_rng(devices=[]):
-            result = self.benchmark.run(policy_of(pl_module), folder.name)
+            result = self.benchmark.run(policy, folder.name)
         result.write(folder / self.benchmark.name / f"step_{trainer.global_step}")
         pooled = result.summary.pooled
         low, high = pooled.interval
