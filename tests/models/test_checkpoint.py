@@ -67,7 +67,8 @@ def test_saving_again_replaces_and_leaves_nothing_else(saved: Path, make_policy:
     torch.manual_seed(1)
     other = make_policy()
     other.save(saved)
-    assert sorted(file.name for file in saved.iterdir()) == ["backbone", "config.json", "model.safetensors"]
+    names = ["backbone", "config.json", "model.safetensors", "provenance.json"]
+    assert sorted(file.name for file in saved.iterdir()) == names
     assert torch.equal(Policy.load(saved).head.out[0].weight, other.head.out[0].weight)
 
 
