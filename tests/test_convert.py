@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
+from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from la4vla.cli import run_verb
@@ -18,9 +21,11 @@ from la4vla.models.policy import Policy
 from la4vla.models.published.official_folder import load_tensors
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
 
+sys.path.insert(0, str(Path(__file__).parent / "models"))
 sys.path.insert(0, str(Path(__file__).parent / "models" / "published"))
 
 from literal import random_weights
+from tiny_hub import serving
 
 WEIGHTS = "mp_rank_00_model_states.pt"
 ARM = """
@@ -55,10 +60,62 @@ def test_there_and_back(words: list[str], tmp_path: Path, capsys: pytest.Capture
     assert policy.backbone.masked_queries == "attend"
     assert (policy.head.time_scale, policy.head.integration_steps) == (1000, 5)
     main([words[1], str(tmp_path / "back"), "arm=one", "dataset=data"])
-    with pytest.raises(ValueError, match="is a policy already: only arm= and dataset= apply"):
+    with pytest.raises(ValueError, match="is a policy already: only layout=, arm= and dataset= apply"):
         main([words[1], str(tmp_path / "again"), words[3]])
     before, after = (load_tensors(folder / WEIGHTS) for folder in (tmp_path / "source", tmp_path / "back"))
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_to_lerobot_and_back(words: list[str], tmp_path: Path) -> None:
+    main(words)
+    main([words[1], str(tmp_path / "lerobot"), "layout=lerobot"])
+    main([str(tmp_path / "lerobot"), str(tmp_path / "again"), *words[2:]])
+    first, second = (load_file(folder / "model.safetensors") for folder in (Path(words[1]), tmp_path / "again"))
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    with pytest.raises(ValueError, match="LeRobot's knows one set"):
+        main([words[1], str(tmp_path / "other"), "layout=lerobot", "arm=one"])
+    with pytest.raises(ValueError, match="is no policy of this package: layout= says what a policy becomes"):
+        main([words[0], str(tmp_path / "other"), *words[2:], "layout=lerobot"])
+
+
+@pytest.fixture
+def hub(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, dict[str, bytes]]]:
+    """A hub that holds the checkpoint and the VLM of ``words``, and is the only one there is."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    repositories = {
+        name: {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()}
+        for name, folder in (("authors/checkpoint", "source"), ("authors/vlm-hf", "vlm"))
+    }
+    with serving(repositories) as address:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = "{endpoint}/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template.replace("{endpoint}", address))
+        yield repositories
+
+
+def test_from_a_hub(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
+    hub["authors/checkpoint"]["bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"] = b"several times the weights"
+    main(words)
+    main(["authors/checkpoint", str(tmp_path / "fetched"), "vlm=authors/vlm-hf", words[3]])
+    for name in ("model.safetensors", "backbone/tokenizer.json"):
+        assert (tmp_path / "fetched" / name).read_bytes() == (Path(words[1]) / name).read_bytes()
+    assert not list((tmp_path / "cache").rglob("*optim_states.pt"))
+    policy = {str(f.relative_to(words[1])): f.read_bytes() for f in Path(words[1]).rglob("*") if f.is_file()}
+    hub["me/policy"] = policy
+    main(["me/policy", str(tmp_path / "back")])
+    weights = load_tensors(tmp_path / "back" / WEIGHTS)
+    assert weights.keys() == random_weights().keys()
+
+
+def test_what_a_hub_does_not_hold(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^authors/none is no folder, and the hub did not answer for it: 404"):
+        main(["authors/none", *words[1:]])
+    with pytest.raises(ValueError, match=r"^vlm=authors/none is no folder, and the hub did not answer"):
+        main([*words[:2], "vlm=authors/none", words[3]])
+    del hub["authors/checkpoint"]["norm_stats.json"]
+    with pytest.raises(ValueError, match=r"norm_stats\.json is missing"):
+        main(["authors/checkpoint", *words[1:]])
+    assert not Path(words[1]).exists()
 
 
 def test_a_robot_this_package_knows(words: list[str]) -> None:
@@ -94,5 +151,5 @@ def test_mistakes_are_one_sentence(words: list[str], capsys: pytest.CaptureFixtu
         main([*words, "compact=true"])
     told = capsys.readouterr().err
     assert "SOURCE TARGET [key=value ...]" in told and "Did you mean 'compat'?" in told
-    with pytest.raises(SystemExit, match=r"^error: nowhere/config\.json is missing: a published checkpoint needs it"):
+    with pytest.raises(SystemExit, match=r"^error: nowhere is neither a folder nor a hub repository \(owner/name\)"):
         run_verb(lambda: main(["nowhere", "target"]))

@@ -10,16 +10,17 @@ reading process: batches are read in the calling process (workers 0) or in one w
 from __future__ import annotations
 
 import argparse
-import csv
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from table import write_table
 
 from la4vla.data.mixture import MixtureDataModule, Source
 from la4vla.data.shards import Record, Shards, write_manifest, write_shard
@@ -30,6 +31,7 @@ from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain, Statistics
 from la4vla.schema.view import ViewProfile
 
+Vision = Literal["visible", "masked"]
 RECORDS, STEPS, DIM, HORIZON = 400, 45, 7, 16
 ARM = Embodiment("arm", tuple(f"p{i}" for i in range(DIM)), tuple(f"a{i}" for i in range(DIM)), ("front",), 15.0)
 
@@ -74,10 +76,11 @@ def rate(stream: Iterator[object], batches: int, batch_size: int) -> float:
     return batches * batch_size / (time.perf_counter() - begin)
 
 
-def loader(folder: Path, vision: str, workers: int, batch_size: int, augment: Augmentation | None) -> Iterator[Batch]:
+def loader(
+    folder: Path, vision: Vision, workers: int, batch_size: int, augment: Augmentation | None
+) -> Iterator[Batch]:
     """A warm stream of batches."""
-    source = Source(str(folder), vision=vision)  # type: ignore[arg-type]
-    module = MixtureDataModule({"s": source}, HORIZON, batch_size, workers, augment)
+    module = MixtureDataModule({"s": Source(str(folder), vision)}, HORIZON, batch_size, workers, augment)
     stream = iter(module.train_dataloader())
     next(stream)
     return stream
@@ -134,10 +137,7 @@ def main() -> None:
     for row in rows:
         print(f"{row['px']:>4} px  {row['way']:<26} {row['windows_per_s']:>8} windows/s  {row['of_bare_decoding']}")
     if options.csv:
-        with open(options.csv, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(rows, options.csv)
 
 
 if __name__ == "__main__":

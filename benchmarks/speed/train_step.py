@@ -11,7 +11,6 @@ a plain PyTorch loop over a 4.6 M-parameter policy reached 280 (LA) and 147 (VLA
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from table import write_table
 
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.heads.flow_matching import FlowMatchingHead
@@ -105,10 +105,7 @@ def main() -> None:
         rows.append({"size": name, "parameters": parameters, **measure(size, asked.batch, asked.steps)})
         print(rows[-1], flush=True)
     if asked.csv:
-        with asked.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(rows, asked.csv)
 
 
 if __name__ == "__main__":

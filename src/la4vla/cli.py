@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from argparse import SUPPRESS
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -54,10 +54,13 @@ class RecipeGrammar(ArgumentParser):
         # Abbreviations would accept a typo such as max_step=5 as max_steps=5.
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
-    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def parse_args(
+        self, args: Iterable[str] | None = None, namespace: Any = None, env: bool | None = None, defaults: bool = True,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
         """Parse the words of a command line (``sys.argv`` by default)."""
         words = sys.argv[1:] if args is None else args
-        return super().parse_args([as_option(w) for w in words], *rest, **kwargs)
+        return super().parse_args([as_option(w) for w in words], namespace, env, defaults, **kwargs)
 
     def format_usage(self) -> str:
         """Two lines where argparse prints a screenful."""
@@ -81,13 +84,13 @@ class RecipeGrammar(ArgumentParser):
 def run_verb(main: Callable[[], Any]) -> None:
     """Run a verb; errors a user can mend become one sentence and exit status 1.
 
-    Those are ValueError, OSError, LookupError and FloatingPointError, raised with a sentence by the rooms. Everything
-    else is a fault of the program and keeps its traceback.
+    Those are ValueError, OSError, LookupError, FloatingPointError and ImportError (a package to install), raised with a
+    sentence by the rooms. Everything else is a fault of the program and keeps its traceback.
     """
     try:
         main()
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on where it stopped")
-    except (ValueError, OSError, LookupError, FloatingPointError) as error:
+    except (ValueError, OSError, LookupError, FloatingPointError, ImportError) as error:
         cause = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.exit(f"error: {cause}")

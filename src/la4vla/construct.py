@@ -15,9 +15,13 @@ def main(words: Sequence[str] | None = None) -> None:
     """Build the sets a card declares and print what each came to."""
     from la4vla.construction.build import build
     from la4vla.construction.card import read_card
+    from la4vla.construction.outlook import outlook
 
     declaration = read_card(sys.argv[1:] if words is None else words)
     console = Console()
+    if declaration.card.dry_run:
+        console.print(*outlook(declaration.card), sep="\n", highlight=False)
+        return
     for name, manifest in build(declaration).items():
         folder = declaration.folder / name
         size_mb = sum((folder / entry.file).stat().st_size for entry in manifest.shards) / 1e6
@@ -30,6 +34,10 @@ def main(words: Sequence[str] | None = None) -> None:
         console.print(table)
         if manifest.dropped:
             console.print("dropped: " + ", ".join(f"{n} × {reason}" for reason, n in manifest.dropped.items()))
+        for sentence in manifest.unusable:
+            console.print(sentence, markup=False, highlight=False)
+    for line in declaration.card.segmenter.account() if declaration.card.segmenter else []:
+        console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,40 +18,42 @@ class Grammar(RecipeGrammar):
 
 
 def convert(
-    source: Path, target: Path, vlm: str = "OpenGVLab/InternVL3-1B-hf", embodiment: str | None = None,
+    source: str, target: Path, vlm: str = "OpenGVLab/InternVL3-1B-hf", embodiment: str | None = None,
     view: str | None = None, arm: str | None = None, dataset: str | None = None, category: int | None = None,
     normalization: Literal["bounds", "quantiles", "zscore"] | None = None, integration_steps: int | None = None,
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
-    times: Literal["la4vla", "evo1"] = "la4vla",
-) -> None:  # fmt: skip
-    """Write a policy if ``source`` is a published checkpoint, and the official layout if it is a policy."""
+    times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot"] | None = None,
+) -> str:  # fmt: skip
+    """Write a policy if ``source`` is a published checkpoint, a published layout if it is a policy, and say so."""
     from la4vla.models.policy import Policy
-    from la4vla.models.published import bodies, domains, lerobot_folder, official_folder, policies
+    from la4vla.models.published import bodies, domains, layouts, policies
+    from la4vla.models.published.sources import CHECKPOINT, local
 
     if target.exists():
         raise ValueError(f"{target} exists: name a folder that does not, nothing is ever overwritten.")
     if not compat and (masked_queries, times) != ("zero", "la4vla"):
         raise ValueError("masked_queries= and times= belong to the official arithmetic: add compat=true.")
-    if (source / "backbone").is_dir():
+    folder = local(source, CHECKPOINT)
+    if (folder / "backbone").is_dir():
         if embodiment is not None or compat:
-            raise ValueError(f"{source} is a policy already: only arm= and dataset= apply to the official layout.")
-        official_folder.write(Policy.load(source), target, arm, dataset)
-        print(f"{target} holds the policy in the official layout.")
-        return
-    found = lerobot_folder.read(source) if lerobot_folder.is_lerobot(source) else official_folder.read(source)
-    found = replace(found, normalization=normalization or found.normalization)
+            raise ValueError(f"{source} is a policy already: only layout=, arm= and dataset= apply.")
+        return layouts.write(Policy.load(folder), target, layout or "official", arm, dataset)
+    if layout is not None:
+        raise ValueError(f"{source} is no policy of this package: layout= says what a policy becomes.")
+    found = layouts.read(folder, normalization)
     domain = domains.domain_of(found, *bodies.body(embodiment, view), arm, dataset)
     policy = policies.build(found, domain, vlm, category, integration_steps, compat, masked_queries, times)
     policy.save(target)
     size = sum(parameter.numel() for parameter in policy.parameters()) / 1e6
-    print(f"{target} holds a policy for '{domain.embodiment.name}' with {size:.1f} M parameters.", *found.notes)
+    told = f"{target} holds a policy for '{domain.embodiment.name}' with {size:.1f} M parameters."
+    return " ".join([told, *found.notes])
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Read the words and convert."""
     parser = Grammar(prog="python -m la4vla.convert")
     parser.add_function_arguments(convert, as_positional=True)
-    convert(**vars(parser.parse_args(words)))
+    print(convert(**vars(parser.parse_args(words))))
 
 
 if __name__ == "__main__":

@@ -68,3 +68,16 @@ def test_short_episodes_have_no_keyframes(pick):
 def test_an_even_filter_is_refused():
     with pytest.raises(ValueError, match="must be odd"):
         KeyframeDetector(smoothing_window=10)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"static_proportion": 1.2}, {"gripper_threshold": -0.1}, {"gripper_gap": 0}, {"static_ratio": -1.0}]
+)
+def test_numbers_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))}.*, got"):
+        KeyframeDetector(**settings)
+
+
+def test_weights_must_fit_the_arm(pick):
+    with pytest.raises(ValueError, match="each of the 3 arm dimensions of tiny_arm, got 2"):
+        KeyframeDetector(weights=(1.0, 1.0)).detect(pick)

@@ -29,3 +29,14 @@ def test_other_episodes_are_refused():
         compare(run("one", [1]) * 2, run("two", [1]))
     with pytest.raises(ValueError, match="0 are shared"):
         compare([], [])
+
+
+def test_what_so_many_episodes_can_detect():
+    # by hand: 200 pairs of which 42 differ; at d = 0.21 and a difference of 0.09 the formula asks for 200 pairs
+    comparison = Comparison(wins=12, losses=30, episodes=200)
+    assert comparison.detectable_difference == pytest.approx(0.0902, abs=5e-4)
+    needed = ((1.95996 * 0.21**0.5 + 0.84162 * (0.21 - 0.0902**2) ** 0.5) / 0.0902) ** 2
+    assert needed == pytest.approx(200, abs=1)
+    assert Comparison(0, 0, 200).detectable_difference == pytest.approx(6 / 200)
+    more = Comparison(wins=120, losses=300, episodes=2000)
+    assert more.detectable_difference < comparison.detectable_difference / 3

@@ -6,7 +6,7 @@ from la4vla.evaluation.outcomes import Outcome, read_outcomes, write_outcomes
 
 ROWS = [
     Outcome("metaworld", "la, then vla", "reach", "easy", 2**32 - 1, True, 12),
-    Outcome("metaworld", "la, then vla", "push", "hard", 7, False, 400),
+    Outcome("metaworld", "la, then vla", "push", "hard", 7, False, 400, 2, "gaussian_noise 25"),
 ]
 
 
@@ -15,8 +15,8 @@ def test_outcomes_read_back_as_written(tmp_path):
     assert read_outcomes(tmp_path / "deep" / "a.csv") == ROWS
     text = (tmp_path / "deep" / "a.csv").read_text().splitlines()
     assert text[:2] == [
-        "benchmark,policy,task,group,seed,success,steps",
-        'metaworld,"la, then vla",reach,easy,4294967295,1,12',
+        "benchmark,policy,task,group,seed,success,steps,attempts,perturbation",
+        'metaworld,"la, then vla",reach,easy,4294967295,1,12,1,',
     ]
 
 
@@ -40,5 +40,18 @@ def test_other_tables_are_refused(tmp_path):
         read_outcomes(tmp_path / "a.csv")
     write_outcomes(tmp_path / "b.csv", ROWS)
     (tmp_path / "b.csv").write_text((tmp_path / "b.csv").read_text().replace(",0,400", ",maybe,400"))
-    with pytest.raises(ValueError, match=r"b.csv, line 3: success must be 0 or 1"):
+    with pytest.raises(ValueError, match=r"b.csv, line 3: .*success is 0 or 1"):
         read_outcomes(tmp_path / "b.csv")
+    write_outcomes(tmp_path / "c.csv", ROWS)
+    (tmp_path / "c.csv").write_text((tmp_path / "c.csv").read_text().replace(",400,", ",many,"))
+    with pytest.raises(ValueError, match=r"c.csv, line 3: seed, steps and attempts are whole numbers"):
+        read_outcomes(tmp_path / "c.csv")
+    write_outcomes(tmp_path / "d.csv", ROWS)
+    (tmp_path / "d.csv").write_text((tmp_path / "d.csv").read_text()[:-30])
+    with pytest.raises(ValueError, match=r"d.csv, line 3: a row has 9 values"):
+        read_outcomes(tmp_path / "d.csv")
+
+
+def test_tables_from_before_attempts_were_counted_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text("benchmark,policy,task,group,seed,success,steps\nmetaworld,la,reach,easy,3,1,12\n")
+    assert read_outcomes(tmp_path / "a.csv") == [Outcome("metaworld", "la", "reach", "easy", 3, True, 12)]

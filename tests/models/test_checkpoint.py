@@ -139,6 +139,15 @@ def test_an_older_configuration_takes_todays_defaults(saved: Path) -> None:
 
 
 def test_missing_and_damaged_files_are_refused(saved: Path) -> None:
+    for content, sentence in (("{", "is damaged"), ("[]", "must hold a JSON object, got list")):
+        (saved / "provenance.json").write_text(content)
+        with pytest.raises(ValueError, match=rf"provenance\.json {sentence}"):
+            Policy.load(saved)
+    (saved / "provenance.json").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"provenance\.json is damaged"):
+        Policy.load(saved)
+    (saved / "provenance.json").unlink()
+    assert Policy.load(saved).provenance == {}
     tensors = load_file(saved / "model.safetensors")
     del tensors["head.norm.weight"]
     save_file(tensors, saved / "model.safetensors")

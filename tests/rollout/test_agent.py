@@ -6,6 +6,9 @@ from point_world import PointWorld, Seeker
 
 from la4vla.rollout.agent import ChunkingAgent, Slot
 from la4vla.rollout.random_agent import RandomAgent
+from la4vla.rollout.replay_agent import ReplayAgent
+from la4vla.rollout.runner import rollout
+from la4vla.rollout.zero_agent import ZeroAgent
 from la4vla.schema.observation import ActionChunk
 
 
@@ -49,3 +52,23 @@ def test_random_actions_follow_from_the_slot_alone():
     assert np.abs(one).max() <= 0.5
     assert not np.array_equal(one, two)
     np.testing.assert_array_equal(one, agent.act([observation], [Slot("near", 1, 0)])[0])
+
+
+def test_the_zero_agent_stays_where_it_is():
+    (trajectory,) = rollout([("near", 1)], PointWorld, ZeroAgent(3, replan_every=4), max_steps=6)
+    assert (trajectory.success, trajectory.steps) == (False, 6)
+    assert not trajectory.actions.any()
+
+
+def test_a_replay_repeats_what_was_done():
+    jobs = [("near", 1), ("far", 2)]
+    done = rollout(jobs, PointWorld, ChunkingAgent(Seeker(), 5), max_steps=40)
+    assert all(trajectory.success for trajectory in done)
+    agent = ReplayAgent({(t.task, t.seed): t.actions for t in done}, replan_every=4)
+    for ours, theirs in zip(rollout(jobs, PointWorld, agent, max_steps=40), done, strict=True):
+        assert ours.success
+        np.testing.assert_array_equal(ours.actions, theirs.actions)
+    assert agent.act([PointWorld("near").reset(1)], [Slot("near", 1, 99)])[0].any() == np.False_
+    assert agent.identity != ReplayAgent({("near", 1): done[0].actions}).identity
+    with pytest.raises(LookupError, match="no recording of task 'near', seed 7, among the 2"):
+        agent.act([PointWorld("near").reset(7)], [Slot("near", 7, 0)])

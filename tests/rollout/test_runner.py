@@ -1,8 +1,11 @@
 """One loop, whatever the number of workers; failures are sentences."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
@@ -50,7 +53,7 @@ def test_results_are_equal_for_every_number_of_workers():
     assert [(t.task, t.seed) for t in reference] == JOBS
     assert 0 < sum(t.success for t in reference)
     assert len({t.steps for t in reference}) > 3
-    for processes in (1, 2, 3):
+    for processes in (1, 2, 4):
         for ours, theirs in zip(run(processes=processes), reference, strict=True):
             assert (ours.task, ours.seed, ours.success, ours.steps) == (
                 theirs.task, theirs.seed, theirs.success, theirs.steps,
@@ -184,9 +187,57 @@ def test_a_failing_environment_is_named(processes):
         assert isinstance(caught.value.__cause__, ArithmeticError)
 
 
-def test_a_dying_worker_is_named():
-    with pytest.raises(RolloutError, match=r"Task 'deadly', seed 2: .* died with exit code 7"):
-        run([("deadly", seed) for seed in range(5)], processes=2)
+def test_a_worker_that_always_dies_is_named_after_the_last_attempt(caplog):
+    with pytest.raises(RolloutError, match=r"Task 'deadly', seed 2: .* died with exit code 7 at attempt 2 of 2"):
+        run([("deadly", seed) for seed in range(5)], processes=2, attempts=2)
+    assert [record.message for record in caplog.records] == [
+        "Task 'deadly', seed 2: the worker process running it died with exit code 7; attempt 2 follows."
+    ]
+
+
+class Fragile(PointWorld):
+    """Kills its process at the fourth step of seed 1, unless a note says that it did so before."""
+
+    def step(self, action, look=True):
+        note = Path(os.environ["POINT_WORLD_NOTES"]) / f"{self.task}-{self.seed}"
+        if self.steps == 3 and self.seed == 1 and not note.exists():
+            note.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(action, look)
+
+
+def test_a_dead_worker_costs_an_attempt_of_its_episode_and_nothing_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    calm = Seeker(noise=0.05)
+    reference = run(policy=calm)
+    policy = Seeker(noise=0.05)
+    jobs = [Job(*job, film=True) for job in JOBS]
+    played = run(jobs, policy, world=Fragile, processes=2)
+    assert {(t.task, t.seed): t.attempts for t in played} == {job: 2 if job[1] == 1 else 1 for job in JOBS}
+    for ours, theirs in zip(played, reference, strict=True):
+        assert (ours.success, ours.steps) == (theirs.success, theirs.steps)
+        np.testing.assert_array_equal(ours.actions, theirs.actions)
+        assert ours.frame_steps == sorted({*range(0, ours.steps, 4), ours.steps})
+    assert policy.draws == calm.draws  # the policy was asked nothing twice
+
+
+class Forgetful(PointWorld):
+    """Dies once, and is solved at once the next time: what it does follows from more than task and seed."""
+
+    def step(self, action, look=True):
+        note = Path(os.environ["POINT_WORLD_NOTES"]) / "died"
+        if note.exists():
+            return replace(super().step(action, look), success=True)
+        if self.steps == 7:
+            note.touch()
+            os._exit(9)
+        return super().step(action, look)
+
+
+def test_a_world_that_does_not_repeat_itself_is_found_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    with pytest.raises(RolloutError, match=r"Task 'far', seed 0: played again .* ended earlier than at first"):
+        run([("far", 0)], world=Forgetful, processes=1)
 
 
 def test_a_factory_that_workers_cannot_import_is_refused(monkeypatch):
@@ -228,7 +279,7 @@ def test_workers_are_gone_after_an_error(error, monkeypatch):
     def stop(trajectory):
         raise error
 
-    monkeypatch.setattr("la4vla.rollout.workers.Popen", popen)
+    monkeypatch.setattr("la4vla.rollout.worker_link.Popen", popen)
     with pytest.raises(error):
         run(processes=2, watchers=[stop])
     assert len(started) == 2

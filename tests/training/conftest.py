@@ -13,6 +13,7 @@ from runpy import run_path
 
 import pytest
 
+from la4vla.simulators.libero_body import LIBERO
 from la4vla.simulators.metaworld import METAWORLD
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,8 @@ def workspace(tmp_path, tiny_shards, monkeypatch):
     for name, frames in SETS.items():
         folder = tmp_path / "shards" / "metaworld" / name
         tiny_shards(folder, embodiment=METAWORLD, frames=frames, records=12, size_px=64, view="evo1_64")
+    libero = tmp_path / "shards" / "libero" / "downstream"
+    tiny_shards(libero, embodiment=LIBERO, frames=True, records=12, size_px=64, view="libero_64")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

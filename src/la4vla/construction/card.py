@@ -18,7 +18,7 @@ from la4vla.construction.segmenters.kinematic import KinematicSegmenter  # noqa:
 from la4vla.data.readers.base import Reader
 
 # What says how to build, not what; the built bytes do not depend on it.
-MEANS = ("processes", "folder", "config")
+MEANS = ("processes", "folder", "config", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Card:
         episodes_per_shard: Demonstrations in one shard, the unit of parallel work and of resuming.
         processes: Worker processes; None takes one per available core.
         folder: Where the sets go; None takes the folder beside the card that bears its name.
+        dry_run: Say what segmenting would cost and build nothing.
 
     Raises:
         ValueError: If a number is out of range, an export of segments has no segmenter, or one of frames no view.
@@ -47,6 +48,7 @@ class Card:
     episodes_per_shard: int = 20
     processes: int | None = None
     folder: str | None = None
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.jpeg_quality <= 100:

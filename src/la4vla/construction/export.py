@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from la4vla.construction.consistency import Consistency
-from la4vla.construction.segmenters.base import Segmenter
 from la4vla.data.shards import Record
 from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.episode import Episode, Segment
@@ -40,12 +39,12 @@ def encode_frames(episode: Episode, quality: int) -> Jpegs:
     return {camera: [encode_jpeg(f, quality) for f in frames] for camera, frames in episode.frames.items()}
 
 
-def propose(
-    episode: Episode, segmenter: Segmenter, check: Consistency, phases: Counter[str], dropped: Counter[str]
+def checked(
+    episode: Episode, candidates: Sequence[Segment], check: Consistency, phases: Counter[str], dropped: Counter[str]
 ) -> list[Segment]:
     """The segments of an episode that pass the check; candidates and reasons are counted in passing."""
     kept = []
-    for segment in segmenter.segment(episode):
+    for segment in candidates:
         phases["candidates"] += 1
         phases["candidate_frames"] += len(segment)
         if reason := check.objection(episode, segment):

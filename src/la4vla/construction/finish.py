@@ -37,8 +37,12 @@ def finish_set(
         ValueError: If no record was left to write.
     """
     files = [file for report in reports if (file := report.shards[name]) is not None]
+    unusable = [sentence for report in reports for sentence in report.unusable[name]]
     if not files:
-        raise ValueError(f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check.")
+        told = f" {len(unusable)} demonstrations were left out, the first so: {unusable[0]}" if unusable else ""
+        raise ValueError(
+            f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check.{told}"
+        )
     counts, dropped = Counter[str](), Counter[str]()
     for report in reports:
         counts.update(report.counts[name])
@@ -56,6 +60,7 @@ def finish_set(
         shards=files,
         phases=_phases(export, counts),
         dropped=dropped,
+        unusable=unusable,
         card=declared,
     )
 

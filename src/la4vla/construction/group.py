@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from la4vla.construction.card import Card
-from la4vla.construction.export import Export, encode_frames, episode_record, propose, segment_record
+from la4vla.construction.export import Export, Jpegs, checked, encode_frames, episode_record, segment_record
+from la4vla.construction.segmenters.base import Pending
 from la4vla.data.files import written_whole
 from la4vla.data.readers.base import Key
 from la4vla.data.shards import Record, write_shard
+from la4vla.data.unusable import UnusableEpisode
+from la4vla.schema.episode import Episode
 
 PROGRESS = ".progress"
 
@@ -26,17 +29,21 @@ class Report:
         shards: By export, the file written, or None where no record was left to write.
         counts: By export, how many episodes, frames, candidates and records there were.
         dropped: By export, how many demonstrations or segments were dropped, by reason.
+        unusable: By export, a sentence for each demonstration that was left out or not segmented.
     """
 
     declaration: str
     shards: dict[str, str | None]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, dict[str, int]]
+    unusable: dict[str, list[str]]
 
     @property
     def failed(self) -> int:
         """Demonstrations that were given up."""
-        return max((d.get("expert failed", 0) for d in self.dropped.values()), default=0)
+        return max(
+            (d.get("expert failed", 0) + len(self.unusable[name]) for name, d in self.dropped.items()), default=0
+        )
 
     @staticmethod
     def path(folder: Path, group: int) -> Path:
@@ -80,41 +87,78 @@ def build_group(
     records: dict[str, list[Record]] = {name: [] for name in exports}
     counts = {name: Counter[str]() for name in exports}
     dropped = {name: Counter[str]() for name in exports}
-    for key in keys:
-        wanted = {name: export for name, export in exports.items() if key in members[name]}
-        _read_into(card, wanted, key, records, counts, dropped)
+    unusable: dict[str, list[str]] = {name: [] for name in exports}
+    begun: list[_Demonstration] = []
+    try:
+        for key in keys:
+            wanted = {name: export for name, export in exports.items() if key in members[name]}
+            try:
+                begun.append(_begin(card, wanted, key))
+            except UnusableEpisode as fault:
+                for name in wanted:
+                    dropped[name][fault.reason] += 1
+                    unusable[name].append(str(fault))
+        for demonstration in begun:
+            _finish(card, demonstration, records, counts, dropped, unusable)
+    finally:
+        for demonstration in begun:
+            if demonstration.segments is not None:
+                demonstration.segments.cancel()
     shards = {name: f"{group:05d}.tar" if rows else None for name, rows in records.items()}
     for name, file in shards.items():
         if file:
             write_shard(folder / name / file, records[name])
-    report = Report(
-        declaration, shards, {k: dict(v) for k, v in counts.items()}, {k: dict(v) for k, v in dropped.items()}
-    )
+    counted, left_out = ({k: dict(v) for k, v in each.items()} for each in (counts, dropped))
+    report = Report(declaration, shards, counted, left_out, unusable)
     report.write(folder, group)
     return report
 
 
-def _read_into(
+@dataclass(frozen=True)
+class _Demonstration:
+    """One demonstration that was read, without raw frames, and its segments on their way, where any are wanted."""
+
+    exports: Mapping[str, Export]
+    episode: Episode
+    jpegs: Jpegs
+    segments: Pending | None
+    failed: Counter[str]
+
+
+def _begin(card: Card, exports: Mapping[str, Export], key: Key) -> _Demonstration:
+    failed = Counter[str]()
+    shown = any(export.frames for export in exports.values())
+    segmenter = card.segmenter if any(export.unit == "segment" for export in exports.values()) else None
+    episode = card.reader.read(key, shown or (segmenter is not None and segmenter.needs_frames), failed)
+    jpegs = encode_frames(episode, card.jpeg_quality) if shown else {}
+    segments = segmenter.begin(episode) if segmenter is not None else None
+    return _Demonstration(exports, replace(episode, frames={}), jpegs, segments, failed)
+
+
+def _finish(
     card: Card,
-    exports: Mapping[str, Export],
-    key: Key,
+    demonstration: _Demonstration,
     records: dict[str, list[Record]],
     counts: dict[str, Counter[str]],
     dropped: dict[str, Counter[str]],
+    unusable: dict[str, list[str]],
 ) -> None:
-    failed, phases, rejected = Counter[str](), Counter[str](), Counter[str]()
-    episode = card.reader.read(key, any(export.frames for export in exports.values()), failed)
-    jpegs = encode_frames(episode, card.jpeg_quality)
-    segments = []
-    if card.segmenter is not None and any(export.unit == "segment" for export in exports.values()):
-        segments = propose(episode, card.segmenter, card.consistency, phases, rejected)
+    episode, jpegs, phases, rejected = demonstration.episode, demonstration.jpegs, Counter[str](), Counter[str]()
+    segments, sentence = [], ""
+    if demonstration.segments is not None:
+        try:
+            segments = checked(episode, demonstration.segments.result(), card.consistency, phases, rejected)
+        except UnusableEpisode as fault:
+            rejected[f"not segmented: {fault.reason}"] += 1
+            sentence = str(fault)
     phases += Counter(episodes=1, frames=len(episode))
-    for name, export in exports.items():
+    for name, export in demonstration.exports.items():
         seen = jpegs if export.frames else {}
         if export.unit == "segment":
             records[name] += [segment_record(episode, segment, seen) for segment in segments]
             dropped[name] += rejected
+            unusable[name] += [sentence] if sentence else []
         else:
             records[name].append(episode_record(episode, seen))
-        dropped[name] += failed
+        dropped[name] += demonstration.failed
         counts[name] += phases

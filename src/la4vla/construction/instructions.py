@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from la4vla.schema.primitives import Primitive, Status
 
-# {where} is filled with direction words and is present wherever a primitive has a direction, so that a policy that sees
-# nothing can know where to go. No template names an object, its looks or its place.
+# {where} is filled with direction words, or for rotations with a turn or an orientation, and is present wherever a
+# primitive has a direction, so that a policy that sees nothing can know where to go. No template names an object, its
+# looks or its place.
 TEMPLATES: dict[Primitive, tuple[str, ...]] = {
     Primitive.GRASP: (
         "close the gripper to grasp the object",
@@ -46,6 +47,41 @@ TEMPLATES: dict[Primitive, tuple[str, ...]] = {
         "move {where} with an empty gripper",
         "move the gripper {where} while holding nothing",
         "go {where} without holding anything",
+    ),
+    Primitive.WRIST_ROTATE: (
+        "rotate the held object {where}",
+        "turn the wrist {where} while holding the object",
+        "rotate the object {where} while holding it",
+    ),
+    Primitive.REORIENT: (
+        "reorient the object {where} while holding it",
+        "reorient the held object {where}",
+        "turn the held object {where}",
+    ),
+    Primitive.PUSH: (
+        "push the object {where}",
+        "push {where} against the object",
+        "slide the object {where} by pushing it",
+    ),
+    Primitive.PULL: (
+        "pull the object {where}",
+        "drag the object {where}",
+        "draw the object {where} by pulling it",
+    ),
+    Primitive.PRESS: (
+        "press {where} on the object",
+        "press the object {where}",
+        "press {where} against the object",
+    ),
+    Primitive.ROTATE_FREE: (
+        "rotate the empty gripper {where}",
+        "turn the gripper {where} while holding nothing",
+        "rotate the wrist {where} while holding nothing",
+    ),
+    Primitive.REORIENT_FREE: (
+        "reorient the empty gripper {where}",
+        "reorient the gripper {where} while holding nothing",
+        "turn the empty gripper {where}",
     ),
     Primitive.WAIT: (
         "wait and stay still {status}",

@@ -26,24 +26,37 @@ class Keyframe:
 class KeyframeDetector:
     """Finds low-motion intervals of the arm and transitions of the gripper.
 
-    The paper describes every stage but its numbers did not survive publication; the defaults are ours, chosen on
-    80 Hz demonstrations. Lengths are in steps.
+    The paper (section 7.1) names every setting, but its numbers did not survive publication; the defaults are ours,
+    with the reason beside each. Lengths are in steps: they were chosen on 80 Hz demonstrations, and at the 15 to 20 Hz
+    of teleoperation the same numbers span half a second to a second, the pace of a human operator. Three things are
+    fixed as the paper has them: differences are divided by each dimension's greatest magnitude (symmetric min-max, so
+    that zero stays zero), dimensions are joined by a weighted mean of magnitudes, and a static keyframe is the middle
+    of its interval.
 
     Args:
-        smoothing_window: Length of the Savitzky-Golay filter over the state differences: odd, about an eighth of a
-            second, well below the shortest pause of interest.
-        smoothing_order: Order of its polynomials; 2 keeps the height of speed peaks, which the threshold rests on.
-        weights: One weight per arm dimension in the mean of magnitudes; None weighs all alike.
-        static_ratio: A step is still where its magnitude is below this fraction of the episode's mean magnitude:
-            adaptive, so that slow and fast demonstrators are treated alike.
-        static_window: Length of the window around a step that is judged with it.
-        static_proportion: Share of that window that must be still; below 1 so that one jerk does not end a pause.
+        smoothing_window: Length of the Savitzky-Golay filter over the state differences, odd. 11 steps average out the
+            jitter of encoders; at 80 Hz they are half the shortest pause of interest, a quarter of a second.
+        smoothing_order: Order of its polynomials; 2 keeps the height of speed peaks, which the threshold rests on,
+            where 0 or 1 would flatten them and 3 or more would follow the noise.
+        weights: One weight per arm dimension in the mean of magnitudes; None weighs all alike, because normalised
+            dimensions have no units left that would favour one.
+        static_ratio: A step is a static candidate where its magnitude is below this fraction of the episode's mean
+            magnitude (the adaptive threshold): relative, so that slow and fast demonstrators are treated alike; a
+            fifth, because an arm that aligns still creeps.
+        static_window: Length of the window around a step that is judged with it; shorter than the filter, which has
+            already joined its neighbours.
+        static_proportion: Share of that window that must be candidates; 4 of 5, so that one jerk does not end a pause.
         gripper_threshold: Opening, between 0 (the episode's least) and 1 (its greatest), that a transition crosses;
             the middle, which prefers neither state.
-        gripper_window: Steps averaged before and after a candidate transition; longer than the gripper's jitter.
-        gripper_gap: Transitions closer than this are one.
+        gripper_window: Steps averaged before and after a candidate transition; longer than the gripper's jitter,
+            shorter than any time it stays closed.
+        gripper_gap: Transitions closer than this are one, the first; no operator opens and closes in less.
         gripper_range: An opening that varies by less than this fraction of the embodiment's stroke has no
-            transitions; without it min-max normalisation would turn a resting gripper's noise into events.
+            transitions; without it min-max normalisation would turn a resting gripper's noise into events. (Ours; the
+            paper has no such guard.)
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     smoothing_window: int = 11
@@ -58,10 +71,21 @@ class KeyframeDetector:
     gripper_range: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.smoothing_window % 2 == 0 or self.smoothing_window <= self.smoothing_order:
+        if self.smoothing_window % 2 == 0 or not 0 <= self.smoothing_order < self.smoothing_window:
             raise ValueError(
                 f"smoothing_window must be odd and above smoothing_order, got {self.smoothing_window} and "
                 f"{self.smoothing_order}."
+            )
+        if min(self.static_window, self.gripper_window, self.gripper_gap) < 1 or self.static_ratio < 0:
+            raise ValueError(
+                "static_window, gripper_window and gripper_gap must be at least 1 and static_ratio at least 0, got "
+                f"{self.static_window}, {self.gripper_window}, {self.gripper_gap} and {self.static_ratio}."
+            )
+        shares = (self.static_proportion, self.gripper_threshold, self.gripper_range)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError(
+                "static_proportion, gripper_threshold and gripper_range must lie in 0..1, got "
+                f"{', '.join(map(str, shares))}."
             )
 
     def detect(self, episode: Episode) -> list[Keyframe]:
@@ -74,10 +98,19 @@ class KeyframeDetector:
         return [Keyframe(step, event, step / hz) for step, event in sorted(found)]
 
     def magnitude(self, episode: Episode) -> np.ndarray:
-        """Scalar arm motion per step, ``(T,)`` from 0 to 1: weighted mean of normalised state differences."""
+        """Scalar arm motion per step, ``(T,)`` from 0 to 1: weighted mean of normalised state differences.
+
+        Raises:
+            ValueError: If there are not as many weights as arm dimensions.
+        """
         arm = episode.proprioception
         if episode.embodiment.gripper is not None:
             arm = np.delete(arm, episode.embodiment.gripper, axis=1)
+        if self.weights is not None and len(self.weights) != arm.shape[1]:
+            raise ValueError(
+                f"weights must hold one number for each of the {arm.shape[1]} arm dimensions of "
+                f"{episode.embodiment.name}, got {len(self.weights)}."
+            )
         if len(arm) < 2:
             return np.zeros(len(arm))
         differences = np.diff(arm.astype(np.float64), axis=0)

@@ -38,6 +38,7 @@ class Manifest:
         content_hash: sha256 over the shards' sha256 in reading order: equal data, equal hash, whatever the machine.
         phases: Rows of the set's table of construction phases: phase, episodes, frames, frames_per_episode.
         dropped: How many records each filter removed, by reason.
+        unusable: A sentence for each demonstration that was left out, or could not be cut.
         card: The declaration the set was built from.
         schema: Version of the shard format.
     """
@@ -49,6 +50,7 @@ class Manifest:
     content_hash: str
     phases: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    unusable: list[str] = field(default_factory=list)
     card: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA_VERSION
 
@@ -62,6 +64,7 @@ class Manifest:
             "shards": [asdict(entry) for entry in self.shards],
             "phases": self.phases,
             "dropped": self.dropped,
+            "unusable": self.unusable,
             "card": self.card,
             "domain": self.domain.to_json(),
         }

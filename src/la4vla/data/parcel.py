@@ -55,6 +55,7 @@ class Couriers(Dataset[Parcel]):
         shape = (workers, SLOTS, batch_size * assembly.views, *assembly.image_shape)
         _check_room(math.prod(shape), workers)
         self._memory = torch.empty(shape, dtype=torch.uint8)
+        # torch gives this method no types
         self._memory.share_memory_()  # type: ignore[no-untyped-call]
         self._sent = 0
 

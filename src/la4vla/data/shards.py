@@ -64,6 +64,7 @@ def write_manifest(
     shards: Sequence[str],
     phases: Sequence[Mapping[str, Any]] = (),
     dropped: Mapping[str, int] | None = None,
+    unusable: Sequence[str] = (),
     card: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Check the shards named by ``shards`` (file names inside ``folder``) and finish the set with its manifest.
@@ -82,6 +83,7 @@ def write_manifest(
         content_hash=content_hash(entries),
         phases=[dict(row) for row in phases],
         dropped=dict(dropped or {}),
+        unusable=list(unusable),
         card=dict(card or {}),
     )
     Shards(folder, manifest)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm
 
 from la4vla.evaluation.outcomes import Outcome
+
+DECIDED = 6  # episodes that only one policy solved, below which no split is significant
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,23 @@ class Comparison:
         decided = self.wins + self.losses
         return float(binomtest(self.wins, decided, 0.5).pvalue) if decided else 1.0
 
+    @property
+    def detectable_difference(self) -> float:
+        """The smallest difference of rates that as many episodes would show in four of five comparisons.
+
+        With ``d`` the share of episodes that only one policy solved and ``n`` the episodes it is the ``δ`` that solves
+        ``n δ² = (z₀.₉₇₅ √d + z₀.₈ √(d - δ²))²`` (Connor 1987, Biometrics 43), and no less than ``6 / n``: the exact
+        test needs six episodes, all won by one, for p below 0.05.
+        """
+        share, least = (self.wins + self.losses) / self.episodes, min(1.0, DECIDED / self.episodes)
+        alpha, power = norm.ppf(0.975), norm.ppf(0.8)
+
+        def surplus(difference: float) -> float:
+            spread: float = alpha * math.sqrt(share) + power * math.sqrt(max(share - difference**2, 0.0))
+            return math.sqrt(self.episodes) * difference - spread
+
+        return max(least, float(brentq(surplus, 0.0, 1.0))) if surplus(1.0) > 0 else 1.0
+
 
 def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> Comparison:
     """Compare two policies on the episodes that both ran.
@@ -53,10 +74,10 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> Comparison:
     return Comparison(wins, losses, len(one))
 
 
-def _by_episode(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, int], bool]:
-    solved: dict[tuple[str, str, int], bool] = {}
+def _by_episode(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, int], bool]:
+    solved: dict[tuple[str, str, str, int], bool] = {}
     for outcome in outcomes:
-        episode = outcome.benchmark, outcome.task, outcome.seed
+        episode = outcome.benchmark, outcome.perturbation, *outcome.episode
         if episode in solved:
             raise ValueError(f"Episode {episode} occurs twice; compare the outcomes of one run of each policy.")
         solved[episode] = outcome.success

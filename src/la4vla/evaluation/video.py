@@ -1,9 +1,9 @@
-"""Films of episodes, one MP4 per task."""
+"""Films of episodes: one MP4 each, and many side by side."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+import errno
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -20,19 +20,36 @@ COLOURS = {None: (110, 110, 110), True: (40, 160, 70), False: (200, 50, 50)}
 FINAL_FRAMES = 12  # the last frame stays for a moment, framed in the outcome's colour
 
 
-def write_videos(folder: str | Path, trajectories: Iterable[Trajectory], fps: float) -> list[Path]:
-    """Write the filmed episodes to ``folder/<task>.mp4``, those of a task one after the other.
+class Films:
+    """A watcher that writes each filmed episode to ``folder/<task>_<seed>.mp4`` and lets its frames go.
 
     Args:
         folder: Made where missing, unless there is nothing to write.
-        trajectories: Those without frames are passed over.
         fps: Frames per second.
     """
-    filmed: dict[str, list[Trajectory]] = defaultdict(list)
-    for trajectory in trajectories:
-        if trajectory.frames:
-            filmed[trajectory.task].append(trajectory)
-    return [_write(Path(folder) / f"{task}.mp4", episodes, fps) for task, episodes in filmed.items()]
+
+    def __init__(self, folder: str | Path, fps: float) -> None:
+        self.folder = Path(folder)
+        self.fps = fps
+
+    def __call__(self, trajectory: Trajectory) -> None:
+        """Write the film of one finished episode, if it was filmed.
+
+        Raises:
+            OSError: If the disk is full; the sentence says what can be done.
+        """
+        if not trajectory.frames:
+            return
+        path = self.folder / f"{trajectory.task}_{trajectory.seed}.mp4"
+        try:
+            write_film(path, list(dressed(trajectory)), self.fps)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            message = f"The disk filled up while writing the film {path}; free some space, or film less (videos=0)."
+            raise OSError(error.errno, message) from error
+        trajectory.frames.clear()  # the films of fifty tasks would fill the memory
+        trajectory.frame_steps.clear()
 
 
 def dressed(trajectory: Trajectory) -> Iterator[np.ndarray]:
@@ -41,6 +58,53 @@ def dressed(trajectory: Trajectory) -> Iterator[np.ndarray]:
     for index, (frame, step) in enumerate(zip(trajectory.frames, trajectory.frame_steps, strict=True)):
         dress = _dress(frame, trajectory, step, trajectory.success if index == last else None)
         yield from [dress] * (FINAL_FRAMES if index == last else 1)
+
+
+def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float) -> Path:
+    """Write ``frames`` ``(h, w, 3)`` uint8, sides even, to the MP4 file ``path``, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film = imageio.imwrite("<bytes>", list(frames), extension=".mp4", plugin="FFMPEG", fps=fps, macro_block_size=2)
+    with written_whole(path) as file:
+        file.write(film)
+    return path
+
+
+def write_grid(path: str | Path, rows: Sequence[Sequence[str | Path]], side_px: int = 200) -> Path:
+    """Write a film that shows other films side by side; the short ones rest on their last frame.
+
+    Args:
+        path: Where to.
+        rows: MP4 files, row by row; a short row is filled up with black. Frames per second are the first film's.
+        side_px: Height and width of each, an even number.
+
+    Raises:
+        ValueError: If there are no films.
+    """
+    first = next((film for row in rows for film in row), None)
+    if first is None:
+        raise ValueError("There are no films to show side by side; evaluate with videos=1 or more.")
+    columns = max(map(len, rows))
+    black = [np.zeros((side_px, side_px, 3), dtype=np.uint8)]
+    reels = [[_reel(film, side_px) for film in row] + [black] * (columns - len(row)) for row in rows]
+    frames = []
+    for index in range(max(len(reel) for row in reels for reel in row)):
+        shown = [np.concatenate([reel[min(index, len(reel) - 1)] for reel in row], axis=1) for row in reels]
+        frames.append(np.concatenate(shown, axis=0))
+    return write_film(path, frames, float(imageio.immeta(first, plugin="FFMPEG")["fps"]))
+
+
+def _reel(film: str | Path, side_px: int) -> list[np.ndarray]:
+    return [_fitted(frame, side_px) for frame in imageio.imiter(film, plugin="FFMPEG")]
+
+
+def _fitted(frame: np.ndarray, side_px: int) -> np.ndarray:
+    """``frame`` within a square of ``side_px``, black around it."""
+    image = Image.fromarray(frame)
+    image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (side_px, side_px))
+    square.paste(image, ((side_px - image.width) // 2, (side_px - image.height) // 2))
+    return np.asarray(square)
 
 
 def _dress(frame: np.ndarray, trajectory: Trajectory, step: int, outcome: bool | None) -> np.ndarray:
@@ -55,12 +119,3 @@ def _dress(frame: np.ndarray, trajectory: Trajectory, step: int, outcome: bool |
     draw.text((BORDER_PX, CAPTION_PX // 2), f"{trajectory.task}  seed {trajectory.seed}", "white", font, "lm")
     draw.text((canvas.width - BORDER_PX, CAPTION_PX // 2), f"{word}  {step}", "white", font, "rm")
     return np.asarray(canvas)
-
-
-def _write(path: Path, episodes: list[Trajectory], fps: float) -> Path:
-    frames = [frame for episode in episodes for frame in dressed(episode)]
-    film = imageio.imwrite("<bytes>", frames, extension=".mp4", plugin="FFMPEG", fps=fps, macro_block_size=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as file:
-        file.write(film)
-    return path

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from la4vla.models.backbones.base import Backbone
+from la4vla.models.folders import read_object, whole_files, write_object
 from la4vla.models.heads.base import Head
 from la4vla.models.recorded import Recorded
 from la4vla.schema.statistics import Domain
@@ -37,7 +34,6 @@ def save(policy: Policy, folder: Path) -> None:
     """Writes ``policy`` into ``folder``, each file atomically; an older policy there is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").unlink(missing_ok=True)
-    _save_structure(policy.backbone, folder / "backbone")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
     config = {
         "format": FORMAT,
@@ -46,34 +42,11 @@ def save(policy: Policy, folder: Path) -> None:
         "domains": [domain.to_json() for domain in policy.domains],
         "normalization": policy.normalization,
     }
-    text = json.dumps(config, indent=2) + "\n"
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-        save_file(tensors, Path(scratch) / "model.safetensors")
-        (Path(scratch) / "config.json").write_text(text, encoding="utf-8")
-        provenance = json.dumps(policy.provenance, indent=2, default=str) + "\n"
-        (Path(scratch) / "provenance.json").write_text(provenance, encoding="utf-8")
-        for name in ("model.safetensors", "provenance.json", "config.json"):
-            _sync(Path(scratch) / name)
-            os.replace(Path(scratch) / name, folder / name)
-    _sync(folder)
-
-
-def _save_structure(backbone: Backbone, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
-        backbone.save_structure(Path(scratch) / folder.name)
-        for file in (Path(scratch) / folder.name).iterdir():
-            _sync(file)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(Path(scratch) / folder.name, folder)
-
-
-def _sync(path: Path) -> None:
-    """Waits until ``path`` is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with whole_files(folder, "backbone", "model.safetensors", "provenance.json", "config.json") as scratch:
+        policy.backbone.save_structure(scratch / "backbone")
+        save_file(tensors, scratch / "model.safetensors")
+        write_object(scratch / "provenance.json", policy.provenance, str)
+        write_object(scratch / "config.json", config)
 
 
 def _described(module: Recorded) -> dict[str, Any]:
@@ -87,7 +60,7 @@ def load(cls: type[P], folder: Path) -> P:
     Raises:
         ValueError: If the folder is no complete policy of this format, or its tensors do not fit its configuration.
     """
-    config = _read(folder / "config.json")
+    config = read_object(folder / "config.json", f"{folder} holds no finished policy: config.json is missing.")
     _check(config, folder)
     backbone_class, arguments = _resolved(config["backbone"], Backbone)
     backbone = backbone_class.rebuild(arguments, folder / "backbone")
@@ -95,19 +68,10 @@ def load(cls: type[P], folder: Path) -> P:
     domains = [Domain.from_json(domain) for domain in config["domains"]]
     policy = cls(backbone, head_class(**arguments), domains, config["normalization"])
     _fill(policy, folder / "model.safetensors")
-    if (folder / "provenance.json").is_file():  # policies saved before it was written have none
-        policy.provenance = _read(folder / "provenance.json")
+    provenance = folder / "provenance.json"
+    if provenance.is_file():  # policies saved before it was written have none
+        policy.provenance = read_object(provenance, f"{provenance} is missing.")
     return policy.eval()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"{path.parent} holds no finished policy: {path.name} is missing.")
-    try:
-        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
-    return read
 
 
 def _check(config: dict[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from huggingface_hub import HfApi, ModelCardData, snapshot_download
 
+from la4vla.models.folders import whole_files
 from la4vla.models.heads.base import ActionHead
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def save_pretrained(policy: Policy, folder: str | Path, title: str | None = None
         title: Heading of the card and the name it tells people to load; the folder's where None.
     """
     policy.save(folder)
-    text = card(policy, title or str(folder))
-    (Path(folder) / "README.md").write_text(text, encoding="utf-8")
+    with whole_files(Path(folder), "README.md") as scratch:
+        (scratch / "README.md").write_text(card(policy, title or str(folder)), encoding="utf-8")
 
 
 def from_pretrained(cls: type[P], source: str | Path, revision: str | None = None, endpoint: str | None = None) -> P:

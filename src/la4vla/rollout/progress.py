@@ -17,11 +17,15 @@ class ProgressBar:
         episodes: Episodes in all.
         label: What is being run.
         visible: Whether the bar is drawn at all, on standard error.
+        done: Episodes finished before, in an earlier sitting.
+        solved: How many of those were solved.
     """
 
-    def __init__(self, episodes: int, label: str = "rollout", visible: bool = True) -> None:
-        self.solved = 0
-        self.done = 0
+    def __init__(
+        self, episodes: int, label: str = "rollout", visible: bool = True, done: int = 0, solved: int = 0
+    ) -> None:
+        self.solved = solved
+        self.done = done
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,13 +36,17 @@ class ProgressBar:
             console=Console(stderr=True),
             disable=not visible,
         )
-        self.line = self.bar.add_task(label, total=episodes, rate="-")
+        self.line = self.bar.add_task(label, total=episodes, completed=done, rate=self._rate)
 
     def __call__(self, trajectory: Trajectory) -> None:
         """Count one finished episode."""
         self.done += 1
         self.solved += trajectory.success
-        self.bar.update(self.line, completed=self.done, rate=f"{self.solved / self.done:.1%}")
+        self.bar.update(self.line, completed=self.done, rate=self._rate)
+
+    @property
+    def _rate(self) -> str:
+        return f"{self.solved / self.done:.1%}" if self.done else "-"
 
     def __enter__(self) -> Self:
         self.bar.start()

@@ -25,6 +25,7 @@ class RandomAgent:
         self.action_dim = action_dim
         self.limit = limit
         self.replan_every = replan_every
+        self.identity = f"random actions of {action_dim} dimensions within {limit:g}, {replan_every} a query"
 
     def act(self, observations: Sequence[Observation], slots: Sequence[Slot]) -> list[np.ndarray]:
         """Uniform actions ``(replan_every, A)`` for each slot, a function of the slot alone."""

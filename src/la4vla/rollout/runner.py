@@ -27,6 +27,7 @@ def rollout(
     environments: int = 16,
     film_every: int = 4,
     watchers: Sequence[Watcher] = (),
+    attempts: int = 3,
 ) -> list[Trajectory]:
     """Run every job and return the trajectories in the order of the jobs.
 
@@ -43,16 +44,18 @@ def rollout(
         environments: Episodes under way at once; a policy's batch is half of it.
         film_every: Steps between the frames of a filmed episode.
         watchers: Called with each trajectory as it is finished.
+        attempts: How often one episode may be begun, should workers die while playing it. A worker that dies is
+            started anew and brought to where it was; trajectories tell how often theirs was begun.
 
     Raises:
-        RolloutError: If an environment failed, its worker died, or the agent's actions cannot be executed; the message
-            names task and seed. All workers are ended first.
+        RolloutError: If an environment failed, workers died at one episode too often, or the agent's actions cannot be
+            executed; the message names task and seed. All workers are ended first.
     """
     rules = Rules(max_steps=max_steps, looks=agent.looks, film_every=film_every)
     every = [Job(*job) for job in jobs]
     if not every:
         return []
-    with open_stages(make_environment, rules, processes) as stages:
+    with open_stages(make_environment, rules, processes, attempts) as stages:
         return _Run(every, stages, agent, min(environments, len(every)), watchers).run()
 
 

@@ -15,7 +15,7 @@ MakeEnvironment = Callable[[str], Environment]
 IDLE_ENVIRONMENTS = 8  # building a simulator costs more than resetting one, keeping many costs memory
 
 
-class RolloutError(RuntimeError):
+class RolloutError(ValueError):
     """An episode could not be played; the message names its task and seed."""
 
 

@@ -35,6 +35,7 @@ class Trajectory:
         proprioception: ``(T + 1, S)`` float32: before each action, and after the last.
         frames: ``(h, w, 3)`` uint8 images of a filmed episode, all cameras side by side, at most 256 high; else empty.
         frame_steps: Actions executed before each frame.
+        attempts: How often the episode was begun: more than once where a worker died while playing it.
     """
 
     task: str
@@ -45,3 +46,4 @@ class Trajectory:
     proprioception: np.ndarray
     frames: list[np.ndarray] = field(default_factory=list)
     frame_steps: list[int] = field(default_factory=list)
+    attempts: int = 1

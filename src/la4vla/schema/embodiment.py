@@ -25,6 +25,8 @@ class Embodiment:
         forward: Unit vector of the robot base's forward direction in the frame of ``position``.
         left: Likewise to the robot's left.
         up: Likewise upward, against gravity.
+        gripper_action: Dimension of ``actions`` that commands the gripper, or None without one that is known.
+        gripper_action_open: Value of that dimension that opens fully; ``gripper_action_closed`` that closes.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Embodiment:
     forward: tuple[float, float, float] = (1.0, 0.0, 0.0)
     left: tuple[float, float, float] = (0.0, 1.0, 0.0)
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    gripper_action: int | None = None
+    gripper_action_open: float = -1.0
+    gripper_action_closed: float = 1.0
 
     def direction(self, word: str) -> np.ndarray:
         """The base-frame unit vector a direction word commands, shape ``(3,)``.

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import os
 import warnings
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
-from PIL import Image
+
+# First, because without OpenGL the package's own import of MuJoCo fails with less of a sentence.
+from la4vla.simulators.camera import Camera  # isort: skip
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+from metaworld.policies import ENV_POLICY_MAP
+from metaworld.policies.policy import Policy
+from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.observation import Observation, Step
 from la4vla.schema.view import ViewProfile
 from la4vla.simulators.metaworld_tasks import TASKS
-
-# OSMesa renders on the processor and needs no display; whoever has a GPU sets MUJOCO_GL=egl.
-GL_PLATFORM = os.environ.setdefault("MUJOCO_GL", "osmesa").lower()
-if find_spec("triton"):
-    # Mesa and Triton each bring an LLVM: torch crashes when it loads Triton after Mesa, the other order is sound.
-    import_module("triton")
-try:
-    import mujoco
-
-    # By name, because MuJoCo chooses only once, and somebody may have imported it before the variable was set.
-    GLContext = import_module(f"mujoco.{GL_PLATFORM}").GLContext
-except (ImportError, AttributeError) as error:
-    raise ImportError(
-        f"No off-screen OpenGL for MUJOCO_GL={GL_PLATFORM} ({error}): "
-        "`apt-get install libosmesa6`, or set MUJOCO_GL=egl on a machine with a GPU driver."
-    ) from error
-
-from metaworld.env_dict import ALL_V3_ENVIRONMENTS  # noqa: E402
-from metaworld.policies import ENV_POLICY_MAP  # noqa: E402
-from metaworld.policies.policy import Policy  # noqa: E402
-from metaworld.sawyer_xyz_env import SawyerXYZEnv  # noqa: E402
 
 # The experts' proportional commands exceed the action bounds by design and are clipped here.
 warnings.filterwarnings("ignore", message="Constant\\(s\\) may be too high", module="metaworld")
@@ -49,6 +29,7 @@ METAWORLD = Embodiment(
     cameras=("corner2",),
     control_hz=80.0,
     gripper=3,
+    gripper_action=3,
     gripper_open=1.0,
     gripper_closed=0.3,  # the fingers of a closed, empty gripper stay 3 cm apart
     forward=(0.0, 1.0, 0.0),
@@ -129,8 +110,8 @@ class MetaworldEnvironment:
         if self.view is None:
             return self._observe({})
         if self._camera is None:
-            self._camera = Camera(self._simulator.model, self.view)
-        return self._observe({self.view.camera: self._camera.render(self._simulator.data)})
+            self._camera = Camera(self._simulator.model, self.view, {self.view.camera: self.view.camera})
+        return self._observe(self._camera.render(self._simulator.data))
 
     def close(self) -> None:
         """Free the renderer."""
@@ -153,100 +134,12 @@ class MetaworldExpert:
     """The package's scripted policy for a task; it reads the simulator's 39-D observation."""
 
     def __init__(self, task: str) -> None:
-        self._policy: Policy = ENV_POLICY_MAP[f"{task}-v3"]()  # type: ignore[abstract]
+        experts: Mapping[str, Callable[[], Policy]] = ENV_POLICY_MAP
+        self._policy = experts[f"{task}-v3"]()
 
     def act(self, privileged: np.ndarray) -> np.ndarray:
         """The expert's command ``(4,)`` float32, clipped to [-1, 1]."""
         return np.clip(self._policy.get_action(privileged), -1.0, 1.0).astype(np.float32)
-
-
-class Camera:
-    """Renders one view of one model, off screen.
-
-    Only the part of the image that survives the crop is rendered: a narrower frustum samples the very same points.
-
-    At small sizes nearly all time goes into the 68 thousand triangles of the robot's arm, not into pixels. So a view
-    without anti-aliasing also merges the vertices of large meshes that lie closer together than half a pixel's
-    footprint; small meshes, the objects of the tasks among them, stay as they are.Of the
-    pixels of ``evo1_64``, 0.6 % change by more than 16 levels of 255, and rendering takes half the time.
-    """
-
-    THIN_ABOVE_FACES = 1000
-    NEAREST_M = 1.1  # from corner2 to the nearest part of the arm's workspace
-
-    def __init__(self, model: mujoco.MjModel, view: ViewProfile) -> None:
-        self.view = view
-        self._model = copy.deepcopy(model)  # what is changed for rendering must not reach the physics
-        camera = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, view.camera)
-        if camera < 0:
-            raise ValueError(f"The simulator has no camera {view.camera!r}, which view {view.name!r} asks for.")
-        self._crop_px = round(view.render_px * view.crop)
-        self._prepare(camera)
-        self._scene = mujoco.MjvScene(self._model, maxgeom=1000)
-        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-            self._scene.flags[flag] = view.shadows
-        self._pose = mujoco.MjvCamera()
-        self._pose.type, self._pose.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, camera
-        self._option = mujoco.MjvOption()
-        _make_current()
-        self._context: mujoco.MjrContext | None = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-
-    def render(self, data: mujoco.MjData) -> np.ndarray:
-        """The view of ``data``, ``(size_px, size_px, 3)`` uint8."""
-        side = self._crop_px
-        mujoco.mjv_updateScene(
-            self._model, data, self._option, None, self._pose, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
-        for eye in self._scene.camera:
-            eye.frustum_bottom *= side / self.view.render_px
-            eye.frustum_top *= side / self.view.render_px
-        pixels = np.empty((side, side, 3), dtype=np.uint8)
-        _make_current()
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        mujoco.mjr_render(mujoco.MjrRect(0, 0, side, side), self._scene, self._context)
-        mujoco.mjr_readPixels(pixels, None, mujoco.MjrRect(0, 0, side, side), self._context)
-        # OpenGL's first row is the lowest one.
-        image = np.ascontiguousarray(np.rot90(pixels[::-1], self.view.rotate_deg // 90))
-        if side == self.view.size_px:
-            return image
-        resized = Image.fromarray(image).resize((self.view.size_px, self.view.size_px), Image.Resampling.BILINEAR)
-        return np.asarray(resized)
-
-    def close(self) -> None:
-        """Free what this view holds on the renderer."""
-        if self._context is not None:
-            _make_current()
-            self._context.free()
-            self._context = None
-
-    def _prepare(self, camera: int) -> None:
-        model, view = self._model, self.view
-        model.vis.global_.offwidth = model.vis.global_.offheight = self._crop_px
-        model.vis.quality.offsamples = view.multisampling
-        if not view.shadows:
-            model.vis.quality.shadowsize = 0
-        if view.multisampling == 0:
-            footprint_m = 2 * self.NEAREST_M * np.tan(np.radians(model.cam_fovy[camera] / 2)) / view.render_px
-            _thin_meshes(model, footprint_m / 2, self.THIN_ABOVE_FACES)
-
-
-def _thin_meshes(model: mujoco.MjModel, cell_m: float, above_faces: int) -> None:
-    """Merge the vertices of each cell of a grid, in place, and drop the triangles that this collapses."""
-    for mesh in np.flatnonzero(model.mesh_facenum > above_faces):
-        first_face, first_vertex = model.mesh_faceadr[mesh], model.mesh_vertadr[mesh]
-        faces = slice(first_face, first_face + model.mesh_facenum[mesh])
-        vertices = model.mesh_vert[first_vertex : first_vertex + model.mesh_vertnum[mesh]]
-        cells = np.round((vertices - vertices.min(axis=0)) / cell_m).astype(np.int64)
-        _, first, cell = np.unique(cells @ [1 << 40, 1 << 20, 1], return_index=True, return_inverse=True)
-        merged = first[cell][model.mesh_face[faces]]
-        low, middle, high = np.sort(merged, axis=1).T
-        _, distinct = np.unique((low << 40) + (middle << 20) + high, return_index=True)
-        kept = np.sort(distinct[(low < middle)[distinct] & (middle < high)[distinct]])
-        for array in (model.mesh_facenormal, model.mesh_facetexcoord):
-            array[first_face : first_face + len(kept)] = array[faces][kept]
-        model.mesh_face[first_face : first_face + len(kept)] = merged[kept]
-        model.mesh_facenum[mesh] = len(kept)
 
 
 def _simulator(task: str) -> SawyerXYZEnv:
@@ -258,14 +151,3 @@ def _simulator(task: str) -> SawyerXYZEnv:
     env.seeded_rand_vec = True
     env._set_task_called = True
     return env
-
-
-@cache
-def _gl_context() -> Any:
-    # One for the process: MuJoCo draws into its own frame buffers, and freeing one context of several can free
-    # another's objects (mujoco.Renderer.close, MuJoCo 3.3).
-    return GLContext(1, 1)
-
-
-def _make_current() -> None:
-    _gl_context().make_current()

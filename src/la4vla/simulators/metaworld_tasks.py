@@ -106,11 +106,37 @@ TASKS: dict[str, Task] = {
 # 1 very hard, as in the whole (28, 11, 6 and 5).
 HELD_OUT: tuple[str, ...] = tuple(TASKS)[::5]
 
+# Tasks that share a model of the scene: what one asks for can be asked for in the other's world.
+SCENES: tuple[tuple[str, ...], ...] = (
+    ("assembly", "disassemble"),
+    ("coffee-button", "coffee-pull", "coffee-push"),
+    ("door-close", "door-open"),
+    ("door-lock", "door-unlock"),
+    ("drawer-close", "drawer-open"),
+    ("faucet-close", "faucet-open"),
+    ("hand-insert", "sweep-into"),
+    ("handle-press", "handle-pull"),
+    ("handle-press-side", "handle-pull-side"),
+    ("plate-slide", "plate-slide-back"),
+    ("plate-slide-side", "plate-slide-back-side"),
+    ("stick-pull", "stick-push"),
+    ("window-close", "window-open"),
+)
+
 SELECTIONS: dict[str, tuple[str, ...]] = {
     "all": tuple(TASKS),
     "pretraining": tuple(name for name in TASKS if name not in HELD_OUT),
     "held_out": HELD_OUT,
+    "shared_scenes": tuple(name for name in TASKS if any(name in scene for scene in SCENES)),
 }
+
+# Where LeRobot's data set and environment say something else than the Evo-1 client.
+LEROBOT_INSTRUCTIONS = {"push-back": "Push the puck to a goal"}
+
+
+def scene_mates(task: str) -> tuple[str, ...]:
+    """The other tasks in the scene of ``task``; none for most."""
+    return tuple(name for scene in SCENES if task in scene for name in scene if name != task)
 
 
 def select_tasks(tasks: str | Sequence[str]) -> tuple[str, ...]:

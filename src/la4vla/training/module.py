@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from lightning import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
@@ -21,6 +22,7 @@ from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.statistics import Domain
 from la4vla.training.ghosts import alike
+from la4vla.training.lora import LoRA, adapters, merged
 from la4vla.training.optimizers import parameter_groups, warmup_cosine
 
 # Weight of the newest loss in the running mean that picks the best checkpoint.
@@ -47,6 +49,11 @@ class PolicyModule(LightningModule):
         head_warmup_steps: Steps in which the head learns alone (stage 1 of the official schedule), so that the large
             gradients of a fresh head do not wreck a backbone that can already see and read.
         max_grad_norm: Global norm to which gradients are clipped.
+        lora: Adapters in the language layers, which then learn in their place; where ``language`` is among the
+            trainable parts, it means them. The exported policy has them merged.
+
+    Raises:
+        ValueError: If weights would be sharded as well, which adapters are there to spare.
     """
 
     loss_smoothed: Tensor
@@ -66,11 +73,15 @@ class PolicyModule(LightningModule):
         warmup_steps: int = 100,
         head_warmup_steps: int = 0,
         max_grad_norm: float = 1.0,
+        lora: LoRA | None = None,
     ) -> None:
         super().__init__()
         self.policy = Policy(backbone, head, domains, normalization)
         self.predecessor = predecessor
         self.inherited = self.policy.inherit(Policy.load(Path(predecessor))) if predecessor else "random weights"
+        self.lora = lora
+        if lora:
+            lora.adapt(self.policy)
         self.trainable = tuple(trainable)
         self.learning_rate = learning_rate
         self.rates = dict(rates)
@@ -83,8 +94,14 @@ class PolicyModule(LightningModule):
         self._freeze()
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """The parts that learn, each with its parameters."""
-        return {name: list(p) for name, p in self.policy.parts().items() if name in self.trainable}
+        """The parts that learn, each with its parameters; with adapters, they are the language part."""
+        parts = {**self.policy.parts(), **({"language": adapters(self.policy)} if self.lora else {})}
+        return {name: list(p) for name, p in parts.items() if name in self.trainable}
+
+    def setup(self, stage: str) -> None:
+        """Refuse what does not go together."""
+        if self.lora and isinstance(self.trainer.strategy, ModelParallelStrategy):
+            raise ValueError("Adapters and sharded weights do not go together: leave out lora.yaml or fsdp.yaml.")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss over the batch's samples; logs it, and apart for each source of the mixture."""
@@ -124,10 +141,9 @@ class PolicyModule(LightningModule):
     def _freeze(self) -> None:
         # Before training every part that ever learns must say so: DDP synchronizes only what does when it wraps.
         warm = self._trainer is None or self.trainer.global_step >= self.head_warmup_steps
-        for name, parameters in self.policy.parts().items():
-            learns = name in self.trainable and (name == "head" or warm)
-            for parameter in parameters:
-                parameter.requires_grad_(learns)
+        learning = {id(p) for name, part in self.parts().items() if warm or name == "head" for p in part}
+        for parameter in self.policy.parameters():
+            parameter.requires_grad_(id(parameter) in learning)
 
     def _log(self, losses: Tensor, batch: Batch) -> None:
         rows = defaultdict(list)
@@ -149,12 +165,22 @@ def is_sharded(policy: Policy) -> bool:
     return any(isinstance(parameter, DTensor) for parameter in policy.parameters())
 
 
-def policy_of(module: LightningModule) -> Policy:
-    """The policy that ``module`` trains.
+def policy_module(module: LightningModule) -> PolicyModule:
+    """``module`` itself.
 
     Raises:
         TypeError: If it is no :class:`PolicyModule`.
     """
     if not isinstance(module, PolicyModule):
         raise TypeError(f"This callback follows the training of a policy, not of a {type(module).__name__}.")
-    return module.policy
+    return module
+
+
+def policy_of(module: LightningModule) -> Policy:
+    """The policy that ``module`` trains; with adapters, a copy of it as it stands, into which they are merged.
+
+    Raises:
+        TypeError: If it is no :class:`PolicyModule`.
+    """
+    policy = policy_module(module).policy
+    return policy if policy_module(module).lora is None else merged(policy)

@@ -54,7 +54,7 @@ INCIDENTAL = (
 )
 
 
-class FitParser(RecipeGrammar, LightningArgumentParser):  # type: ignore[misc]
+class FitParser(RecipeGrammar, LightningArgumentParser):
     """LightningCLI's parser with the verbs' grammar."""
 
 

@@ -1,13 +1,20 @@
 """The real simulator through the very same runner."""
 
+from collections import Counter
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from la4vla.data.readers.metaworld_experts import MetaworldExperts
+from la4vla.data.shards import Record, write_manifest, write_shard
+from la4vla.data.statistics import StatisticsStream
 from la4vla.evaluation.benchmarks.metaworld import MetaworldBenchmark, ScriptedExpertAgent
 from la4vla.evaluation.outcomes import read_outcomes
 from la4vla.rollout.random_agent import RandomAgent
 from la4vla.schema.observation import ActionChunk
+from la4vla.schema.statistics import Domain
+from la4vla.simulators.metaworld import METAWORLD
 from la4vla.simulators.metaworld_tasks import HELD_OUT, placement_seed
 
 
@@ -69,7 +76,28 @@ def test_a_policy_sees_its_view_and_films_are_kept(tmp_path):
     result.write(tmp_path)
     assert tuple(read_outcomes(tmp_path / "outcomes.csv")) == result.outcomes
     assert "| reach | 0/2 |" in (tmp_path / "report.md").read_text()
-    assert imageio.immeta(tmp_path / "videos" / "reach.mp4", plugin="FFMPEG")["fps"] == 20
+    film = tmp_path / "videos" / f"reach_{result.outcomes[0].seed}.mp4"
+    assert imageio.immeta(film, plugin="FFMPEG")["fps"] == 20
+
+
+def test_a_demonstration_can_be_replayed(tmp_path):
+    episode = MetaworldExperts("evo1_64", tasks=["reach"], episodes=1).read(("reach", 0), False, Counter())
+    words = {"key": episode.key, "task": episode.task, "instruction": episode.instruction}
+    write_shard(
+        tmp_path / "00000.tar", [Record(**words, proprioception=episode.proprioception, actions=episode.actions)]
+    )
+    streams = StatisticsStream(), StatisticsStream()
+    streams[0].update(episode.key, episode.proprioception)
+    streams[1].update(episode.key, episode.actions)
+    domain = Domain(METAWORLD, None, streams[0].finish(), streams[1].finish())
+    write_manifest(tmp_path, name="demonstrations", unit="episode", domain=domain, shards=["00000.tar"])
+    run = benchmark(tasks=("reach",), episodes=1, placements="demonstration", demonstrations=str(tmp_path))
+    result = run.run_agent(run.agents()["replay"](), "replay")
+    assert result.summary.pooled.rate == 1
+    actions = result.trajectories[0].actions
+    np.testing.assert_array_equal(actions, episode.actions[: len(actions)])
+    with pytest.raises(ValueError, match=r"A replay needs the demonstrations .* benchmark\.placements=demonstration"):
+        benchmark().agents()["replay"]()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +107,8 @@ def test_a_policy_sees_its_view_and_films_are_kept(tmp_path):
         ({"tasks": ("reach", "juggle")}, "no task 'juggle'"),
         ({"view": "evo2"}, "no view 'evo2'"),
         ({"videos": 1}, "Videos need images"),
+        ({"placements": "elsewhere"}, "no 'elsewhere' here; choose one of evaluation, demonstration, official"),
+        ({"environments": 0}, "must be at least 1"),
     ],
 )
 def test_what_does_not_exist_is_refused(options, message):

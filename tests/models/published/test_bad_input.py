@@ -15,7 +15,7 @@ from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.heads.alignment import AlignmentHead
 from la4vla.models.heads.flow_matching import FlowMatchingHead
 from la4vla.models.policy import Policy
-from la4vla.models.published import bodies, domains, lerobot_folder, official_folder
+from la4vla.models.published import bodies, domains, lerobot_export, lerobot_folder, official_folder
 from la4vla.models.published.renaming import Rule, published_name, to_ours
 
 QKV = "embedder.model.vision_model.encoder.layers.0.attn.qkv.weight"
@@ -203,11 +203,36 @@ def test_policies_the_official_layout_cannot_hold(
     small = {"action_dim": 6, "proprioception_dim": 5, "layers": 1, "heads": 2, "hidden": 16}
     heads = (
         FlowMatchingHead(96, 4, predicts="actions", **small), FlowMatchingHead(96, 1, **small),
-        AlignmentHead(96, 4, 32),
+        FlowMatchingHead(96, 4, feedforward=2, **small), AlignmentHead(96, 4, 32),
     )  # fmt: skip
     for head in heads:
-        with pytest.raises(ValueError, match=r"official layout|in this layout"):
-            official_folder.write(make_policy(small_backbone(), head), tmp_path / "target")
+        for write in (official_folder.write, lerobot_export.write):
+            with pytest.raises(ValueError, match=r" layout holds |in this layout"):
+                write(make_policy(small_backbone(), head), tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_nothing_published_is_overwritten(
+    save_official: Callable[..., Path], load_official: Callable[..., Policy], tmp_path: Path
+) -> None:
+    source = save_official()
+    policy, before = load_official(source), (source / "config.json").read_bytes()
+    for write in (official_folder.write, lerobot_export.write):
+        with pytest.raises(ValueError, match="exists: name a folder that does not"):
+            write(policy, source)
+    assert (source / "config.json").read_bytes() == before
+
+
+def test_policies_lerobot_cannot_run(
+    save_official: Callable[..., Path], load_official: Callable[..., Policy], make_domain: Any, tmp_path: Path
+) -> None:
+    source = save_official()
+    with pytest.raises(ValueError, match="runs the official arithmetic, which LeRobot has not"):
+        lerobot_export.write(load_official(source, compat=True), tmp_path / "target")
+    policy = load_official(source)
+    policy.adopt([make_domain("a"), make_domain("b")])
+    with pytest.raises(ValueError, match="knows one robot, this policy has 2"):
+        lerobot_export.write(policy, tmp_path / "target")
     assert not (tmp_path / "target").exists()
 
 

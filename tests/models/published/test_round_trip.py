@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 from literal import Literal
+from safetensors.torch import load_file
 from torch import Tensor
 
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.heads.flow_matching import FlowMatchingHead
 from la4vla.models.policy import Policy
-from la4vla.models.published import domains, lerobot_folder, official_folder, policies
+from la4vla.models.published import domains, lerobot_export, lerobot_folder, official_folder, policies
 from la4vla.models.published.lerobot_names import LEROBOT
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
 from la4vla.models.published.official_names import OFFICIAL
@@ -160,6 +161,47 @@ def test_lerobot_to_policy_and_its_names_back(
     official.backbone.prompt, policy.backbone.views = policy.backbone.prompt, 2
     torch.testing.assert_close(policy.loss(batch), official.loss(batch))
     _same(to_theirs(policies.weights_of(policy), LEROBOT), {**native, **head})
+
+
+@pytest.mark.parametrize(
+    ("vlm_type", "head_type", "tables"),
+    [(BF16, torch.float32, torch.float32), (torch.float32, BF16, BF16), (torch.float32, torch.float32, torch.float32)],
+)
+def test_lerobot_to_policy_to_lerobot(
+    save_official: Callable[..., Path],
+    save_lerobot: Callable[..., Path],
+    load_official: Callable[..., Policy],
+    weights: dict[str, Tensor],
+    vlm: Path,
+    tmp_path: Path,
+    vlm_type: torch.dtype,
+    head_type: torch.dtype,
+    tables: torch.dtype,
+) -> None:
+    official = load_official(save_official())
+    stored = {f"model.embedder.model.{k}": v.to(vlm_type) for k, v in official.backbone.model.state_dict().items()}
+    head = {k: v for k, v in weights.items() if k.startswith("action_head.")}
+    stored |= {f"model.{k}": v for k, v in _stored(head, head_type, tables).items()}
+    source, target = save_lerobot(stored), tmp_path / "back"
+    arm = official.domains[0].embodiment
+    found = lerobot_folder.read(source)
+    policy = policies.build(found, domains.domain_of(found, arm, official.domains[0].view, None, None), str(vlm))
+    policy.save(tmp_path / "policy")
+    lerobot_export.write(Policy.load(tmp_path / "policy"), target)
+    _same(load_file(target / "model.safetensors"), stored)
+    statistics = "policy_preprocessor_step_4_normalizer_processor.safetensors"
+    _same(load_file(target / statistics), load_file(source / statistics))
+    again = lerobot_folder.read(target)
+    told = ("claims", "normalization", "integration_steps", "views", "statistics")
+    assert {**again.claims, "dropout": 0.0} == {**found.claims, "dropout": 0.0}
+    assert all(getattr(again, name) == getattr(found, name) for name in told[1:])
+    config = json.loads((target / "config.json").read_text())
+    assert config["vlm_dtype"] == str(vlm_type).removeprefix("torch.") and config["vlm_num_layers"] == 2
+    cameras = [name for name in config["input_features"] if name.startswith("observation.images.")]
+    assert cameras == [f"observation.images.{camera}" for camera in arm.cameras]
+    for name in ("policy_preprocessor", "policy_postprocessor"):
+        steps = json.loads((target / f"{name}.json").read_text())["steps"]
+        assert all((target / step["state_file"]).is_file() for step in steps if "state_file" in step)
 
 
 def test_names_and_shapes_at_the_published_size(make_policy: Callable[..., Policy]) -> None:

@@ -28,8 +28,9 @@ class KinematicSegmenter(Segmenter):
     Args:
         keyframes: Finds the rests.
         command_m: Metres of commanded path per unit of translational action.
-        gripper_command: Dimension of the actions that commands the gripper.
-        close_above: A command above this closes; one at or below it opens or lets be.
+        close_above: A command above this closes, on a scale from -1, which opens fully, to 1, which closes fully; at
+            or below it opens or lets be. The embodiment says which action commands the gripper; where it names none,
+            the measured opening stands for the command.
         tolerance_m: Ramer-Douglas-Peucker tolerance: a bend that deviates by less is no change of direction.
         min_steps: Shorter pieces are merged with the neighbour that points most nearly the same way.
         min_displacement_m: A piece whose hand moves less has no direction and is left out.
@@ -46,7 +47,6 @@ class KinematicSegmenter(Segmenter):
 
     keyframes: KeyframeDetector = field(default_factory=KeyframeDetector)
     command_m: float = 0.01
-    gripper_command: int = 3
     close_above: float = 0.05
     tolerance_m: float = 0.02
     min_steps: int = 6
@@ -61,7 +61,7 @@ class KinematicSegmenter(Segmenter):
 
     def segment(self, episode: Episode) -> list[Segment]:
         """The segments of ``episode``, ascending and without overlap."""
-        command = episode.actions[:, self.gripper_command] > self.close_above
+        command = _gripper_command(episode) > self.close_above
         closed = medfilt(command.astype(np.float64), 5) > 0.5
         holding = self._holding(episode, closed)
         free = np.ones(len(episode), dtype=bool)
@@ -190,6 +190,17 @@ def _displacement(episode: Episode, start: int, stop: int) -> np.ndarray:
     position = episode.proprioception[:, list(episode.embodiment.position)].astype(np.float64)
     moved: np.ndarray = position[min(stop, len(position) - 1)] - position[start]
     return moved
+
+
+def _gripper_command(episode: Episode) -> np.ndarray:
+    """What the gripper is told per step: -1 opens fully, 1 closes fully."""
+    body = episode.embodiment
+    if body.gripper_action is None:
+        return 1.0 - 2.0 * _opening(episode) if body.gripper is not None else -np.ones(len(episode))
+    command = episode.actions[:, body.gripper_action].astype(np.float64)
+    way = body.gripper_action_closed - body.gripper_action_open
+    scaled: np.ndarray = 2.0 * (command - body.gripper_action_open) / way - 1.0
+    return scaled
 
 
 def _opening(episode: Episode) -> np.ndarray:

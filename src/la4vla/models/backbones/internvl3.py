@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from la4vla.models.backbones import attention as attention_kernel
 from la4vla.models.backbones.base import Backbone, Tokens
@@ -17,6 +19,7 @@ from la4vla.models.backbones.internvl3_sizes import SIZES, Variant
 from la4vla.models.backbones.internvl3_weights import Origin, fresh, published, saved
 from la4vla.models.backbones.prompt import Layout, Prompt
 from la4vla.models.backbones.rms_norm import replace_norms
+from la4vla.models.flops import Pass, Tally
 from la4vla.schema.batch import Batch
 
 KERNELS = {"sdpa": attention_kernel.NAME, "eager": "eager", "flash_attention_2": "flash_attention_2"}
@@ -49,6 +52,8 @@ class InternVL3(Backbone):
         vision_width: Overrides the width of the vision transformer.
         vision_layers: Overrides its number of layers.
         language_width: Overrides the width of the language model.
+        recompute: Whether layers run again in the backward pass instead of keeping what they computed: less memory for
+            more time, and the same gradients. This one goes with any weights.
 
     Raises:
         ValueError: If sizes do not fit together, or ``weights`` hold another architecture.
@@ -72,6 +77,7 @@ class InternVL3(Backbone):
         vision_width: int | None = None,
         vision_layers: int | None = None,
         language_width: int | None = None,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         overrides: dict[str, Any] = {
@@ -85,6 +91,7 @@ class InternVL3(Backbone):
         sizes = dataclasses.replace(SIZES[variant], language_layers=layers, **given)
         origin = fresh(sizes) if weights is None else published(weights, layers)
         self._assemble(origin, attention, masked_views, views, instruction_tokens)
+        self._recompute(recompute)
 
     def _assemble(self, origin: Origin, attention: str, masked_views: str, views: int, instruction_tokens: int) -> None:
         self.model, self.tokenizer, vision, language = origin
@@ -170,7 +177,45 @@ class InternVL3(Backbone):
         vars(backbone)["arguments"] = dict(arguments)
         settings = {name: arguments[name] for name in ("attention", "masked_views", "views", "instruction_tokens")}
         backbone._assemble(saved(folder), **settings)
+        backbone._recompute(arguments.get("recompute", False))
         return backbone
+
+    def _recompute(self, asked: bool) -> None:
+        """Tells the layers, in the way their class names, whether to run again in a backward pass."""
+        for layer in (*self.model.vision_tower.encoder.layer, *self.model.language_model.layers):
+            layer.gradient_checkpointing = asked
+            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+
+    def count(self, tally: Tally, run: Pass) -> None:
+        """Adds images through tower and projector, then all tokens through the language layers."""
+        if run.images:
+            self._count_vision(tally, run.images)
+        language, tokens = self.model.language_model, run.rows * run.length
+        tally.through(0, language.embed_tokens)
+        for layer in language.layers:
+            attention, mlp = layer.self_attn, layer.mlp
+            tally.through(0, layer.input_layernorm)
+            tally.through(tokens, attention.q_proj, attention.k_proj, attention.v_proj)
+            heads = language.config.num_attention_heads
+            tally.attend(tokens * run.length, heads * attention.head_dim)
+            tally.through(tokens, attention.o_proj)
+            tally.through(0, layer.post_attention_layernorm)
+            tally.through(tokens, mlp.gate_proj, mlp.up_proj)
+            tally.through(tokens, mlp.down_proj)
+        tally.through(0, language.norm)
+
+    def _count_vision(self, tally: Tally, images: int) -> None:
+        tower = self.model.vision_tower
+        patches = tower.embeddings.patch_embeddings.num_patches
+        tokens = images * (patches + 1)  # a class token goes along
+        tally.through(images * patches, tower.embeddings.patch_embeddings)
+        tally.through(0, tower.embeddings)
+        for layer in tower.encoder.layer:
+            tally.through(0, layer.layernorm_before)
+            tally.through(tokens, layer.attention)
+            tally.attend(tokens * (patches + 1), layer.attention.embed_dim)
+            tally.through(tokens, layer.mlp)
+        tally.through(round(images * patches * self.model.config.downsample_ratio**2), self.model.multi_modal_projector)
 
 
 def _side(size: int | list[int] | tuple[int, ...]) -> int:

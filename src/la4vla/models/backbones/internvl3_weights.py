@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import ERROR
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +112,7 @@ def _halves(config: InternVLConfig, source: str) -> tuple[InternVLVisionConfig, 
 def _quiet() -> Iterator[None]:
     """Spares the reader transformers' table of the tensors it left out: the layers above those kept."""
     before: int = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.set_verbosity(ERROR)
     try:
         yield
     finally:

@@ -23,6 +23,11 @@ class Context(NamedTuple):
     blocks: list[KeysValues]
     mask: Tensor
 
+    def contiguous(self) -> Context:
+        """The same, each tensor in one piece: worth its copy where many queries follow one another."""
+        blocks = [KeysValues(keys.contiguous(), values.contiguous()) for keys, values in self.blocks]
+        return Context(blocks, self.mask)
+
 
 class Block(nn.Module):
     """Pre-norm cross-attention and MLP, each on a residual.

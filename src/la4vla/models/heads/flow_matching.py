@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from la4vla.models.backbones.base import Tokens
+from la4vla.models.flops import Pass, Tally
 from la4vla.models.heads.base import ActionHead
 from la4vla.models.heads.cross_attention import Block, Context
 from la4vla.models.heads.draws import beta, uniforms
@@ -53,6 +55,8 @@ class FlowMatchingHead(ActionHead):
         time_min: Training times are clamped from below to this.
         time_max: Training times are clamped from above to this.
         predicts: What the network puts out: the ``velocity``, as in the published checkpoints, or the ``actions``.
+        recompute: Whether blocks run again in the backward pass instead of keeping what they computed: less memory for
+            more time, the same gradients, and the same dropout.
     """
 
     blocks: Sequence[Block]
@@ -76,9 +80,10 @@ class FlowMatchingHead(ActionHead):
         time_min: float = 0.02,
         time_max: float = 0.98,
         predicts: Literal["velocity", "actions"] = "velocity",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.predicts = predicts
+        self.predicts, self.recompute = predicts, recompute
         self.horizon, self.action_dim, self.proprioception_dim = horizon, action_dim, proprioception_dim
         self.integration_steps = integration_steps
         self.time_alpha, self.time_beta, self.time_range = time_alpha, time_beta, (time_min, time_max)
@@ -117,7 +122,8 @@ class FlowMatchingHead(ActionHead):
     @torch.no_grad()
     def sample(self, tokens: Tokens, batch: Batch, *, noise: Tensor | None = None) -> Tensor:
         """``(B, H, A)``: ``integration_steps`` Euler steps of ``dx/dt = v(x, t)`` from noise at t = 0 to t = 1."""
-        context, mask = self.context(tokens, batch), batch.action_mask
+        # Laid out once, so that no step copies keys and values into the order its products want.
+        context, mask = self.context(tokens, batch).contiguous(), batch.action_mask
         x = self._start(tokens, batch) if noise is None else noise
         for step in range(self.integration_steps):
             x = x if mask is None else x * mask
@@ -150,11 +156,47 @@ class FlowMatchingHead(ActionHead):
             hidden = self.action_mix(F.relu(hidden) + self.steps)
         moment = self.times[(time * (TIMES - 1)).long()][:, None]
         for block, projected in zip(self.blocks, context.blocks, strict=True):
-            hidden = block(hidden, moment, projected, context.mask)
+            if self.recompute and torch.is_grad_enabled():
+                hidden = checkpoint(block, hidden, moment, projected, context.mask, use_reentrant=False)
+            else:
+                hidden = block(hidden, moment, projected, context.mask)
         hidden = self.norm(hidden).flatten(1)
         hidden = hidden if self.pool is None else self.pool(hidden)
         predicted: Tensor = rearrange(self.out(hidden), "b (h a) -> b h a", h=self.horizon)
         return predicted
+
+    def count(self, tally: Tally, run: Pass) -> None:
+        """Adds a loss: the context and one time of flow per sample."""
+        self._count_context(tally, run)
+        self._count_velocity(tally, run)
+
+    def count_chunk(self, tally: Tally, run: Pass) -> None:
+        """Adds a chunk: the context once, the velocity at every integration step."""
+        self._count_context(tally, run)
+        for _ in range(self.integration_steps):
+            self._count_velocity(tally, run)
+
+    def _count_context(self, tally: Tally, run: Pass) -> None:
+        proprioception = Tally()
+        proprioception.through(run.rows, self.proprioception)
+        tally.add(proprioception)
+        tally.through(run.rows * (run.length + 1), *(block.key_value for block in self.blocks))
+
+    def _count_velocity(self, tally: Tally, run: Pass) -> None:
+        steps, actions = run.rows * self.horizon, Tally()
+        actions.through(steps, self.action_in)
+        if self.action_mix is not None:
+            actions.through(steps, self.action_mix)
+        for block in self.blocks:
+            actions.through(0, block.attention_norm)
+            actions.through(steps, block.query)
+            actions.attend(steps * (run.length + 1), block.query.out_features, context=tally.reached)
+            actions.through(steps, block.attention_out)
+            actions.through(0, block.feedforward_norm)
+            actions.through(steps, block.feedforward)
+        actions.through(run.rows, self.norm, *(() if self.pool is None else (self.pool,)))
+        actions.through(run.rows, self.out)
+        tally.add(actions)
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         if batch.actions is None or batch.action_mask is None or batch.draw is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from la4vla.models.folders import read_object
+from la4vla.models.heads.flow_matching import FlowMatchingHead
 from la4vla.models.normalizer import Normalization
 from la4vla.models.published.renaming import Rule
 
@@ -51,15 +52,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: If the file is missing, damaged, or holds something else.
     """
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: a published checkpoint needs it beside its weights.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}.")
-    return content
+    return read_object(path, f"{path} is missing: a published checkpoint needs it beside its weights.")
 
 
 def checked(path: Path, config: Mapping[str, Any], required: Mapping[str, object]) -> None:
@@ -76,6 +69,12 @@ def checked(path: Path, config: Mapping[str, Any], required: Mapping[str, object
 def claims(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float]:
     """What ``config`` says, under the names of the head's arguments; ``names`` maps one to the other."""
     return {ours: config[theirs] for theirs, ours in names.items() if config.get(theirs) is not None}
+
+
+def configured(head: FlowMatchingHead, names: Mapping[str, str]) -> dict[str, Any]:
+    """The inverse of :func:`claims`: the arguments of ``head`` under published names."""
+    arguments = {**head.arguments, "proprioception_hidden": head.arguments["hidden"]}
+    return {theirs: arguments[ours] for theirs, ours in names.items()}
 
 
 def one_category(tensors: Mapping[str, Tensor], category: int | None, path: Path) -> dict[str, Tensor]:

@@ -105,15 +105,33 @@ def to_official(
         raise ValueError(f"This policy has {len(domains)} domains: leave arm= out, each takes its embodiment's name.")
     tree: dict[str, Any] = {}
     for one in domains:
-        state, (low, high) = one.proprioception, NEEDED[normalization]
-        if normalization != "zscore":
-            sliver = _sliver(state, low, high)
-            state = replace(state, **{low: getattr(state, low) - sliver, high: getattr(state, high) + sliver})
-        leaf = {STATE: _official(state), ACTION: _official(one.actions)}
-        tree[arm or one.embodiment.name] = {dataset: leaf}
+        leaf = {STATE: _known(_widened(one.proprioception, normalization)), ACTION: _known(one.actions)}
+        listed = {key: {NAMES[name]: values.tolist() for name, values in known.items()} for key, known in leaf.items()}
+        tree[arm or one.embodiment.name] = {dataset: listed}
     return tree
 
 
-def _official(statistics: Statistics) -> dict[str, Any]:
-    listed = {theirs: getattr(statistics, ours).tolist() for ours, theirs in NAMES.items()}
-    return {name: values for name, values in listed.items() if not any(map(math.isnan, values))}
+def to_lerobot(
+    domain: Domain, normalization: Normalization, proprioception_dim: int, action_dim: int
+) -> dict[str, np.ndarray]:
+    """The flat ``feature.statistic`` arrays of LeRobot's normalizer, float32, padded to the head's dimensions."""
+    state, flat = _widened(domain.proprioception, normalization), {}
+    for key, statistics, dims in ((STATE, state, proprioception_dim), (ACTION, domain.actions, action_dim)):
+        for name, values in _known(statistics).items():
+            padded = np.pad(values, (0, dims - len(values)), constant_values=PADDING[name])
+            flat[f"{key}.{NAMES[name]}"] = padded.astype(np.float32)
+    return flat
+
+
+def _widened(state: Statistics, normalization: Normalization) -> Statistics:
+    """``state`` with a sliver on both sides of every empty range, so that its constant stays 0 there."""
+    if normalization == "zscore":
+        return state
+    low, high = NEEDED[normalization]
+    sliver = _sliver(state, low, high)
+    return replace(state, **{low: getattr(state, low) - sliver, high: getattr(state, high) + sliver})
+
+
+def _known(statistics: Statistics) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(statistics, name) for name in NAMES}
+    return {name: values for name, values in arrays.items() if not np.isnan(values).any()}

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from la4vla.models.normalizer import Normalization
 from la4vla.models.published.contents import Published, checked, claims, read_json
 from la4vla.models.published.lerobot_names import LEROBOT
 
@@ -19,7 +20,7 @@ CLAIMS = {
     "max_state_dim": "proprioception_dim", "num_layers": "layers", "num_heads": "heads", "hidden_dim": "hidden",
     "state_hidden_dim": "proprioception_hidden", "dropout": "dropout",
 }  # fmt: skip
-NORMALIZATIONS = {"MIN_MAX": "bounds", "QUANTILES": "quantiles", "MEAN_STD": "zscore"}
+NORMALIZATIONS: dict[str, Normalization] = {"MIN_MAX": "bounds", "QUANTILES": "quantiles", "MEAN_STD": "zscore"}
 DEFAULT_STEPS, DEFAULT_VIEWS = 32, 3
 
 
@@ -48,7 +49,7 @@ def read(folder: Path) -> Published:
         rules=LEROBOT,
         claims=claims(config, CLAIMS),
         statistics=_statistics(folder),
-        normalization=NORMALIZATIONS[modes["STATE"]],  # type: ignore[arg-type]
+        normalization=NORMALIZATIONS[modes["STATE"]],
         integration_steps=int(config.get("num_inference_timesteps", DEFAULT_STEPS)),
         views=int(config.get("max_views", DEFAULT_VIEWS)),
         notes=(gripper,) if config.get("binarize_gripper") else (),

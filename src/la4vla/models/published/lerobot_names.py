@@ -5,7 +5,9 @@ from __future__ import annotations
 from la4vla.models.published.official_names import head_rules
 from la4vla.models.published.renaming import Rule, rules
 
+EMBEDDER = "model.embedder.model."
+
 LEROBOT: tuple[Rule, ...] = (
-    *rules({"**": "**"}, "model.embedder.model.", "backbone.model."),
+    *rules({"**": "**"}, EMBEDDER, "backbone.model."),
     *head_rules("model.action_head."),
 )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from la4vla.models.backbones.internvl3 import InternVL3
-from la4vla.models.heads.flow_matching import FlowMatchingHead
+from la4vla.models.folders import new_folder, write_object
+from la4vla.models.normalizer import Normalization
 from la4vla.models.policy import Policy
-from la4vla.models.published.contents import Published, checked, claims, read_json
+from la4vla.models.published.contents import Published, checked, claims, configured, read_json
 from la4vla.models.published.domains import to_official
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
 from la4vla.models.published.official_names import OFFICIAL
-from la4vla.models.published.policies import weights_of
+from la4vla.models.published.policies import halves_of, weights_of
+from la4vla.models.published.precision import narrowed
 from la4vla.models.published.renaming import to_theirs
 
 DEEPSPEED, PLAIN = "mp_rank_00_model_states.pt", "checkpoint.pt"
@@ -31,14 +28,9 @@ CLAIMS = {
     "state_dim": "proprioception_dim", "num_layers": "layers", "num_heads": "heads", "hidden_dim": "hidden",
     "state_hidden_dim": "proprioception_hidden", "dropout": "dropout",
 }  # fmt: skip
-NORMALIZATIONS = {"bounds": "bounds", "bounds_q99": "quantiles", "normal": "zscore"}
+NORMALIZATIONS: dict[str, Normalization] = {"bounds": "bounds", "bounds_q99": "quantiles", "normal": "zscore"}
 # The servers ignore num_inference_timesteps and the number of cameras: they always take 32 steps and three views.
 SERVED_STEPS, VIEWS = 32, 3
-
-
-def is_official(folder: Path) -> bool:
-    """Whether ``folder`` looks like an official checkpoint."""
-    return (folder / DEEPSPEED).is_file() or (folder / PLAIN).is_file()
 
 
 def read(folder: Path) -> Published:
@@ -59,7 +51,7 @@ def read(folder: Path) -> Published:
         rules=OFFICIAL,
         claims=claims(config, CLAIMS),
         statistics=read_json(folder / "norm_stats.json"),
-        normalization=NORMALIZATIONS[name],  # type: ignore[arg-type]
+        normalization=NORMALIZATIONS[name],
         integration_steps=SERVED_STEPS,
         views=VIEWS,
     )
@@ -108,29 +100,16 @@ def write(policy: Policy, folder: Path, arm: str | None = None, dataset: str | N
         "norm_stats.json": to_official(policy.domains, policy.normalization, arm, dataset or "la4vla"),
         "checkpoint.json": {"type": "ds_model", "version": 0.0, "checkpoints": DEEPSPEED},
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
-        whole = Path(scratch) / folder.name
-        whole.mkdir()
-        module = _narrowed(tensors, isinstance(policy.head, OfficialFlowMatchingHead))
+    module = narrowed(tensors, (), isinstance(policy.head, OfficialFlowMatchingHead))
+    with new_folder(folder) as whole:
         torch.save({"module": module}, whole / DEEPSPEED)
         for name, content in files.items():
-            (whole / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        for file in whole.iterdir():
-            with open(file, "rb") as handle:
-                os.fsync(handle.fileno())
-        os.rename(whole, folder)
+            write_object(whole / name, content)
 
 
 def _config(policy: Policy) -> dict[str, Any]:
-    head, backbone = policy.head, policy.backbone
-    if not isinstance(head, FlowMatchingHead) or head.predicts != "velocity" or head.horizon == 1:
-        raise ValueError("The official layout holds flow-matching heads that predict velocities of longer chunks only.")
-    if not isinstance(backbone, InternVL3):
-        raise ValueError(f"The official layout holds InternVL3 policies, this one has a {type(backbone).__name__}.")
-    given = head.arguments
-    said = {**given, "proprioception_hidden": given["hidden"]}
-    named = {theirs: said[ours] for theirs, ours in CLAIMS.items() if theirs != "action_horizon"}
+    backbone, head = halves_of(policy, "The official")
+    named = configured(head, {theirs: ours for theirs, ours in CLAIMS.items() if theirs != "action_horizon"})
     normalization = next(theirs for theirs, ours in NORMALIZATIONS.items() if ours == policy.normalization)
     return {
         **REQUIRED, **named, "num_categories": 1, "num_inference_timesteps": head.integration_steps,
@@ -138,22 +117,3 @@ def _config(policy: Policy) -> dict[str, Any]:
         "vlm_name": str(backbone.arguments["weights"] or "OpenGVLab/InternVL3-1B").removesuffix("-hf"),
         "image_size": backbone.image_px, "normalization_type": normalization,
     }  # fmt: skip
-
-
-def _narrowed(tensors: Mapping[str, Tensor], tables_are_weights: bool) -> dict[str, Tensor]:
-    """``tensors`` in bfloat16 where all weights are bfloat16 numbers anyway, and the fixed tables likewise.
-
-    Tables that are not weights are recomputed in full precision, which says nothing about the file they came from:
-    they take the precision of the rest.
-    """
-    narrow = {True: True, False: True}
-    for name, tensor in tensors.items():
-        table = tables_are_weights and name.endswith(".pe")
-        if tables_are_weights or not name.endswith(".pe"):
-            narrow[table] &= torch.equal(tensor.bfloat16().float(), tensor.float())
-    dtypes = {table: torch.bfloat16 if lossless else torch.float32 for table, lossless in narrow.items()}
-    found = {}
-    for name, tensor in tensors.items():
-        dtype = dtypes[tables_are_weights and name.endswith(".pe")]
-        found[name] = tensor.to("cpu", dtype).clone()
-    return found

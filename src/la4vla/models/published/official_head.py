@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from la4vla.models.heads.cross_attention import Context
 from la4vla.models.heads.flow_matching import TIMES, FlowMatchingHead
 from la4vla.schema.batch import Batch
 
@@ -53,10 +54,10 @@ class OfficialFlowMatchingHead(FlowMatchingHead):
         self.register_buffer("times", self.times)
         self.register_buffer("steps", self.steps)
 
-    def _predict(self, x: Tensor, time: Tensor, context: object) -> Tensor:
+    def _predict(self, x: Tensor, time: Tensor, context: Context) -> Tensor:
         row = (time * self.time_scale).long().clamp(max=TIMES - 1)
         # The middle of the row's interval, so that the lookup that follows can only find this row.
-        return super()._predict(x, (row + 0.5) / (TIMES - 1), context)  # type: ignore[arg-type]
+        return super()._predict(x, (row + 0.5) / (TIMES - 1), context)
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         actions, mask, draw = super()._targets(batch)

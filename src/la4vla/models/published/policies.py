@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub import snapshot_download
 from torch import Tensor
 
 from la4vla.models.backbones.internvl3 import InternVL3
@@ -20,6 +19,7 @@ from la4vla.models.published.contents import Published, one_category, read_json
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
 from la4vla.models.published.official_internvl3 import OfficialInternVL3
 from la4vla.models.published.renaming import published_name, to_ours, to_theirs
+from la4vla.models.published.sources import local
 from la4vla.schema.statistics import Domain
 
 LANGUAGE = "backbone.model.language_model."
@@ -74,6 +74,22 @@ def build(
     expected = policy.state_dict()
     policy.load_state_dict({name: ours.get(name, tensor) for name, tensor in expected.items()})
     return policy.eval()
+
+
+def halves_of(policy: Policy, layout: str) -> tuple[InternVL3, FlowMatchingHead]:
+    """Backbone and head of a policy that a published layout can hold.
+
+    Raises:
+        ValueError: If it cannot; the sentence begins with ``layout`` (``The official``).
+    """
+    backbone, head = policy.backbone, policy.head
+    if not isinstance(head, FlowMatchingHead) or head.predicts != "velocity" or head.horizon == 1:
+        raise ValueError(f"{layout} layout holds flow-matching heads that predict velocities of longer chunks only.")
+    if head.arguments["feedforward"] != 4:
+        raise ValueError(f"{layout} layout holds heads with feedforward=4, not {head.arguments['feedforward']}.")
+    if not isinstance(backbone, InternVL3):
+        raise ValueError(f"{layout} layout holds InternVL3 policies, this one has a {type(backbone).__name__}.")
+    return backbone, head
 
 
 def weights_of(policy: Policy) -> dict[str, Tensor]:
@@ -133,10 +149,7 @@ def _backbone(vlm: str, layers: int, views: int, compat: bool, masked_queries: L
 
 def _structure(vlm: str, layers: int, folder: Path) -> None:
     """Tokenizer and configuration of ``vlm`` in ``folder``, with ``layers`` language layers."""
-    try:
-        source = Path(vlm) if Path(vlm).is_dir() else Path(snapshot_download(vlm, allow_patterns=STRUCTURE))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"vlm={vlm} is no local folder, and the hub did not answer for it: {error}") from error
+    source = local(vlm, STRUCTURE, "vlm=")
     config = read_json(source / "config.json")
     text = config.get("text_config", {})
     if config.get("model_type") != "internvl" or text.get("num_hidden_layers", 0) < layers:

@@ -1,17 +1,36 @@
-"""Measures samples per second and how long training waits for data."""
+"""Measures how fast training is, how much of the machine it uses, and how long it waits for data."""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from la4vla.models.backbones.base import Tokens
+from la4vla.models.flops import Counted, Pass, step_flops
 from la4vla.schema.batch import Batch
+from la4vla.training.machine import matrix_peak, peak_memory_gb
+from la4vla.training.module import policy_module
+
+PRECISIONS = {"bf16": torch.bfloat16, "16": torch.float16, "64": torch.float64}
 
 
 class Throughput(Callback):
-    """Logs ``samples_per_s`` (over all processes) and ``data_wait_share`` (waiting over total time) of each window.
+    """Logs speed, use of the machine and data wait over each window of batches.
+
+    - ``samples_per_s`` and ``tokens_per_s``: over all processes; tokens of the language model without padding;
+    - ``data_wait_share``: waiting for the loader over total time, in [0, 1];
+    - ``model_tflop_per_s``: operations of :func:`~la4vla.models.flops.step_flops` over all processes, in 10^12, by the
+      parts that learn when the window ends;
+    - ``mfu``: those operations of one process over what its device does in a large matrix product of the trainer's
+      precision, measured at the end of the first window;
+    - ``peak_memory_gb``: see :func:`~la4vla.training.machine.peak_memory_gb`.
+
+    The two that rest on operations are left out where backbone or head cannot count theirs, as the alignment head.
 
     Args:
         window: Batches per measurement. The first ``skip`` batches (worker start-up, allocation) are left out.
@@ -22,9 +41,13 @@ class Throughput(Callback):
         self.window = window
         self.skip = skip
         self.samples = self.waited_s = self.busy_s = 0.0
+        self.results: dict[str, float] = {}
         self._seen = 0
         self._ended = self._started = 0.0
         self._window = [0.0, 0.0, 0.0]
+        self._runs: list[Pass] = []
+        self._tokens: list[Tensor] = []
+        self._hook: RemovableHandle | None = None
 
     @property
     def samples_per_s(self) -> float:
@@ -35,6 +58,15 @@ class Throughput(Callback):
     def data_wait_share(self) -> float:
         """Share of the time spent waiting for the loader, in [0, 1]."""
         return self.waited_s / max(self.waited_s + self.busy_s, 1e-9)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what goes through the backbone: only it knows how long prompts are."""
+        self._hook = policy_module(pl_module).policy.backbone.register_forward_hook(self._note)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop looking."""
+        if self._hook is not None:
+            self._hook.remove()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """The batch has arrived."""
@@ -52,11 +84,35 @@ class Throughput(Callback):
             )
             self._window = [a + b for a, b in zip(self._window, spent, strict=True)]
             if self._seen % self.window == 0:
-                self._log(pl_module)
+                self._log(trainer, pl_module)
+        else:
+            self._runs, self._tokens = [], []
         self._ended = perf_counter()
 
-    def _log(self, pl_module: LightningModule) -> None:
+    def _note(self, backbone: nn.Module, inputs: tuple[Batch], tokens: Tokens) -> None:
+        if backbone.training:  # a rollout between two steps is none of them
+            rows, length = tokens.mask.shape
+            self._runs.append(Pass(rows, length, len(inputs[0].images)))
+            self._tokens.append(tokens.mask.sum())
+
+    def _log(self, trainer: Trainer, pl_module: LightningModule) -> None:
         samples, waited_s, busy_s = self._window
-        pl_module.log("samples_per_s", samples / (waited_s + busy_s), prog_bar=True)
-        pl_module.log("data_wait_share", waited_s / (waited_s + busy_s))
-        self._window = [0.0, 0.0, 0.0]
+        spent_s = waited_s + busy_s
+        tokens = float(torch.stack(self._tokens).sum()) * trainer.world_size
+        rates = {"samples_per_s": samples / spent_s, "tokens_per_s": tokens / spent_s}
+        found = {**rates, "data_wait_share": waited_s / spent_s, **self._use(trainer, pl_module, spent_s)}
+        found["peak_memory_gb"] = peak_memory_gb(pl_module.device)
+        for name, value in found.items():
+            pl_module.log(name, value, prog_bar=name == "samples_per_s")
+        self.results = {k: round(v, 4) for k, v in found.items() if k not in ("samples_per_s", "data_wait_share")}
+        self._window, self._runs, self._tokens = [0.0, 0.0, 0.0], [], []
+
+    def _use(self, trainer: Trainer, pl_module: LightningModule, spent_s: float) -> dict[str, float]:
+        policy = policy_module(pl_module).policy
+        if not isinstance(policy.backbone, Counted) or not isinstance(policy.head, Counted):
+            return {}
+        tally = step_flops(policy.backbone, policy.head, self._runs)
+        per_s = (tally.forward + tally.backward) / spent_s
+        dtype = PRECISIONS.get(str(trainer.precision).split("-")[0], torch.float32)
+        mfu = per_s / matrix_peak(pl_module.device, dtype)
+        return {"model_tflop_per_s": per_s * trainer.world_size / 1e12, "mfu": mfu}

@@ -1,0 +1,102 @@
+"""A segmenter whose boundaries are moved to keyframes: what happens from one, when it happens from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from la4vla.construction.keyframes import KeyframeDetector
+from la4vla.construction.segmenters.base import Pending, Segmenter
+from la4vla.schema.episode import Episode, Segment
+
+
+@dataclass(frozen=True)
+class HybridSegmenter(Segmenter):
+    """Moves each boundary of another segmenter to the nearest keyframe within a window.
+
+    A vision-language model sees one frame every half second and names times to about that; joints and gripper are read
+    at every step. The ends of the episode stay, and order and shortest length are kept; where two boundaries want one
+    keyframe, the nearer gets it.
+
+    Args:
+        segmenter: Proposes the segments.
+        keyframes: Finds the moments to move to.
+        window_s: Farthest move in seconds; about the time between two frames shown.
+        min_steps: Shortest segment that a move may leave.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    segmenter: Segmenter
+    keyframes: KeyframeDetector = field(default_factory=KeyframeDetector)
+    window_s: float = 0.5
+    min_steps: int = 3
+
+    def __post_init__(self) -> None:
+        if self.window_s < 0 or self.min_steps < 1:
+            raise ValueError(
+                f"window_s cannot be negative and min_steps is at least 1, got {self.window_s} and {self.min_steps}."
+            )
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether episodes must come with their frames."""
+        return self.segmenter.needs_frames
+
+    def segment(self, episode: Episode) -> list[Segment]:
+        """The proposed segments of ``episode`` with moved boundaries."""
+        return self.begin(episode).result()
+
+    def begin(self, episode: Episode) -> Pending:
+        """Begin as the other segmenter does; boundaries are moved when it is done."""
+        steps = [keyframe.step for keyframe in self.keyframes.detect(episode)]
+        window, length = round(self.window_s * episode.embodiment.control_hz), len(episode)
+        proposed = self.segmenter.begin(episode)
+
+        def moved() -> list[Segment]:
+            segments = proposed.result()
+            at = snap({b for s in segments for b in (s.start, s.stop)}, steps, length, window, self.min_steps)
+            return [replace(segment, start=at[segment.start], stop=at[segment.stop]) for segment in segments]
+
+        return Pending(moved, proposed.cancel)
+
+    def outlook(self, episodes: Iterable[Episode], total: int) -> list[str]:
+        """What the other segmenter would cost."""
+        return self.segmenter.outlook(episodes, total)
+
+    def account(self) -> list[str]:
+        """What the other segmenter has cost."""
+        return self.segmenter.account()
+
+
+def snap(
+    boundaries: Iterable[int], keyframes: Sequence[int], length: int, window: int, min_steps: int = 1
+) -> dict[int, int]:
+    """Where each boundary goes: to the nearest keyframe, nearer pairs first, each keyframe to one boundary.
+
+    Args:
+        boundaries: Steps from 0 to ``length``; those two stay.
+        keyframes: Steps to move to.
+        length: Steps of the episode.
+        window: Farthest move in steps.
+        min_steps: Neighbouring boundaries are not brought nearer to each other than this.
+    """
+    order = sorted({0, length, *boundaries})
+    at = {boundary: boundary for boundary in order}
+    after = dict(pairwise(order))
+    before = {right: left for left, right in after.items()}
+    inner = [boundary for boundary in order if 0 < boundary < length]
+    near = sorted((abs(b - k), b, k) for b in inner for k in set(keyframes) if abs(b - k) <= window)
+    settled, taken = set[int](), set[int]()
+    for _, boundary, keyframe in near:
+        if boundary in settled or keyframe in taken:
+            continue
+        left, right = at[before[boundary]], at[after[boundary]]
+        # Pieces that were shorter to begin with may stay as short.
+        if keyframe - left >= min(min_steps, boundary - left) and right - keyframe >= min(min_steps, right - boundary):
+            at[boundary] = keyframe
+            settled.add(boundary)
+            taken.add(keyframe)
+    return at

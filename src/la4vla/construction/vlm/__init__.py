@@ -1,0 +1,1 @@
+"""Asking a vision-language model for atomic segments: frames, request, answer, bill."""

@@ -1,0 +1,62 @@
+"""Pictures stored in an HDF5 file, loaded when they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import h5py
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Hdf5Frames(Sequence[np.ndarray]):
+    """A lazy sequence of ``(h, w, 3)`` uint8 RGB pictures.
+
+    Args:
+        path: The file.
+        dataset: Path of the ``(T, h, w, 3)`` uint8 array in it.
+        steps: How many of its rows belong to the demonstration.
+        every: Keep the first of every so many.
+        size_px: Height and width to resize to, bicubic; None keeps the size.
+        rotate_deg: Rotation in the image plane, a multiple of 90.
+    """
+
+    path: Path
+    dataset: str
+    steps: int
+    every: int = 1
+    size_px: int | None = None
+    rotate_deg: int = 0
+
+    def __len__(self) -> int:
+        return -(-self.steps // self.every)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with h5py.File(self.path) as file:
+            stored = file[self.dataset]
+            for step in range(0, self.steps, self.every):
+                yield self._picture(stored[step])
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        """Picture ``index``, or those of a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of {len(self)}")
+        with h5py.File(self.path) as file:
+            return self._picture(file[self.dataset][index % len(self) * self.every])
+
+    def _picture(self, stored: np.ndarray) -> np.ndarray:
+        picture = np.rot90(stored, self.rotate_deg // 90)
+        if self.size_px is not None and picture.shape[:2] != (self.size_px, self.size_px):
+            resized = Image.fromarray(picture).resize((self.size_px, self.size_px), Image.Resampling.BICUBIC)
+            return np.asarray(resized)
+        return np.ascontiguousarray(picture)

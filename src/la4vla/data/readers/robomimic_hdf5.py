@@ -1,0 +1,212 @@
+"""Demonstrations in robomimic's HDF5 files: one file a task, one group ``data/demo_N`` a demonstration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+
+from la4vla.data.readers.base import Key, Reader
+from la4vla.data.readers.checked_text import checked_text
+from la4vla.data.readers.hdf5_frames import Hdf5Frames
+from la4vla.data.unusable import UnusableEpisode
+from la4vla.schema.embodiment import Embodiment
+from la4vla.schema.episode import Episode
+from la4vla.schema.view import ViewProfile
+
+# robosuite's Panda under its operational-space controller: an action of 1 is 5 cm or 0.5 rad.
+ROBOSUITE_PANDA = Embodiment(
+    name="robosuite_panda",
+    proprioception=("x_m", "y_m", "z_m", "quat_x", "quat_y", "quat_z", "quat_w", "left_finger_m", "right_finger_m"),
+    actions=("dx", "dy", "dz", "drx", "dry", "drz", "gripper_effort"),
+    cameras=("agentview", "wrist"),
+    control_hz=20.0,
+    gripper=7,
+    gripper_open=0.04,
+    gripper_closed=0.0,
+    gripper_action=6,
+)
+
+
+class RobomimicHdf5Reader(Reader):
+    """Reads ``(task, number)``: the demonstration ``demo_<number>`` of the file whose name, as a slug, is the task.
+
+    Args:
+        path: A file, or a folder in which all ``*.hdf5`` files below are read.
+        instruction: What the demonstrators were asked to do; robomimic's files do not say.
+        proprioception: Arrays below ``obs`` that make up the proprioception, joined in this order.
+        cameras: Names of cameras and the arrays below ``obs`` they stand for; empty without frames.
+        embodiment: Whose numbers these are.
+        observed: Whether row ``t`` of ``obs`` was taken before the action of row ``t``, or after it. In the latter
+            case each action is paired with the observation one row earlier, and one row is lost.
+        size_px: Height and width of the frames; None keeps theirs, which must be square.
+        rotate_deg: Rotation of the frames, a multiple of 90.
+        frame_every: A frame is kept every so many steps.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If there is no demonstration in any, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        instruction: str | None = None,
+        proprioception: Sequence[str] = ("robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos"),
+        cameras: Mapping[str, str] | None = None,
+        embodiment: Embodiment = ROBOSUITE_PANDA,
+        observed: Literal["before", "after"] = "before",
+        size_px: int | None = None,
+        rotate_deg: int = 0,
+        frame_every: int = 1,
+    ) -> None:
+        if frame_every < 1 or (size_px is not None and size_px < 1):
+            raise ValueError(f"frame_every and size_px must be at least 1, got {frame_every} and {size_px}.")
+        self.instruction, self.observed, self.frame_every = instruction, observed, frame_every
+        self.size_px, self.rotate_deg = size_px, rotate_deg
+        self._felt = tuple(proprioception)
+        if cameras is None:
+            cameras = {"agentview": "agentview_image", "wrist": "robot0_eye_in_hand_image"}
+        if set(cameras) - set(embodiment.cameras):
+            raise ValueError(f"The cameras {list(cameras)} are not among {list(embodiment.cameras)} of the embodiment.")
+        self._cameras = {name: cameras[name] for name in embodiment.cameras if name in cameras}
+        self.embodiment: Embodiment = embodiment
+        self._files = _files(Path(path))
+        if not any(_demonstrations(file, file.stat().st_mtime_ns) for file in self._files.values()):
+            raise ValueError(f"{path} is empty: no file in it has a group data/demo_0.")
+        self.view: ViewProfile | None = self._view() if self._cameras else None
+
+    def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:
+        """Keys file by file, in the order of demonstrations; ``tasks`` holds names of files as slugs.
+
+        Raises:
+            ValueError: If there is no file for one of ``tasks``.
+        """
+        wanted = list(self._files) if tasks == "all" else [tasks] if isinstance(tasks, str) else list(tasks)
+        if unknown := [task for task in wanted if task not in self._files]:
+            raise ValueError(f"There is no file of the task {unknown[0]!r}; the tasks are {', '.join(self._files)}.")
+        return [
+            (task, number)
+            for task, file in self._files.items()
+            if task in wanted
+            for number in _demonstrations(file, file.stat().st_mtime_ns)[:episodes]
+        ]
+
+    def read(self, key: Key, frames: bool, dropped: Counter[str]) -> Episode:
+        """One demonstration; its frames are loaded when they are looked at.
+
+        Raises:
+            UnusableEpisode: If an array is missing, does not fit the others, or holds numbers that are not finite.
+        """
+        task, number = key
+        path, name = self._files[task], f"{task}-{number:04d}"
+        with h5py.File(path) as file:
+            data, demonstration = file["data"], file["data"][f"demo_{number}"]
+            instruction = checked_text(self.told(data, name), name)
+            felt = [_array(demonstration, f"obs/{column}", name) for column in self._felt]
+            proprioception, actions = self._paired(felt, _array(demonstration, "actions", name), name)
+            clips = self._clips(demonstration, path, len(actions), name) if frames else {}
+        return Episode(
+            key=name,
+            task=task,
+            instruction=instruction,
+            embodiment=self.embodiment,
+            proprioception=proprioception,
+            actions=actions,
+            frames=clips,
+            frame_steps=np.arange(0, len(actions) if clips else 0, self.frame_every, dtype=np.int64),
+        )
+
+    def told(self, data: h5py.Group, name: str) -> str:
+        """The instruction of the demonstration ``name`` of a file whose group ``data`` this is."""
+        if self.instruction is None:
+            raise ValueError(f"{data.file.filename} holds no instruction: give instruction=... in the card.")
+        return self.instruction
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _paired(self, felt: list[np.ndarray], actions: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Proprioception and the action that followed it, row by row."""
+        lengths = {len(actions), *map(len, felt)}
+        if len(lengths) != 1:
+            raise UnusableEpisode(name, "missing rows", f"its arrays have {sorted(lengths)} rows.")
+        proprioception = np.concatenate(felt, axis=1)
+        wanted = len(self.embodiment.proprioception), len(self.embodiment.actions)
+        if (proprioception.shape[1], actions.shape[1]) != wanted:
+            sentence = (
+                f"it has {proprioception.shape[1]} and {actions.shape[1]} numbers a step, the embodiment {wanted}."
+            )
+            raise UnusableEpisode(name, "other dimensions", sentence)
+        if self.observed == "after":
+            proprioception, actions = proprioception[:-1], actions[1:]
+        if not len(actions):
+            raise UnusableEpisode(name, "no steps", "it has no step.")
+        return proprioception, actions
+
+    def _clips(self, demonstration: h5py.Group, path: Path, steps: int, name: str) -> dict[str, Hdf5Frames]:
+        clips = {}
+        for camera, array in self._cameras.items():
+            stored = demonstration.get(f"obs/{array}")
+            if stored is None:
+                raise UnusableEpisode(name, "missing video", f"camera {camera}: there is no array obs/{array}.")
+            if len(stored) < steps:
+                sentence = f"camera {camera}: there are {len(stored)} pictures for {steps} states."
+                raise UnusableEpisode(name, "too few frames", sentence)
+            clips[camera] = Hdf5Frames(path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg)
+        return clips
+
+    def _view(self) -> ViewProfile:
+        camera, array = next(iter(self._cameras.items()))
+        height, width = next(self._shapes(array), (self.size_px or 0, self.size_px or 0))
+        if self.size_px is None and height != width:
+            raise ValueError(f"The frames of {camera} are {height}x{width} px; give size_px to make them square.")
+        size = self.size_px or height
+        if not size:
+            raise ValueError(f"No demonstration has an array obs/{array} for camera {camera}; give other cameras.")
+        name = f"{self.embodiment.name}_{size if size == height else f'{height}_to_{size}'}"
+        return ViewProfile(name, "+".join(self._cameras), height, size, self.rotate_deg)
+
+    def _shapes(self, array: str) -> Iterator[tuple[int, int]]:
+        """Heights and widths of the pictures in ``array``, one demonstration after the other."""
+        for path in self._files.values():
+            with h5py.File(path) as file:
+                for demonstration in file.get("data", {}).values():
+                    if (stored := demonstration.get(f"obs/{array}")) is not None:
+                        yield int(stored.shape[1]), int(stored.shape[2])
+
+
+def _files(path: Path) -> dict[str, Path]:
+    found = [path] if path.is_file() else sorted(path.rglob("*.hdf5"))
+    if not found:
+        raise FileNotFoundError(f"There is no HDF5 file in {path}. Download the data set first.")
+    return {file.stem.removesuffix("_demo").replace(".", "-").replace("_", "-").lower(): file for file in found}
+
+
+@lru_cache(maxsize=256)
+def _demonstrations(path: Path, modified_ns: int) -> list[int]:
+    """Numbers of a file's demonstrations, ascending."""
+    try:
+        with h5py.File(path) as file:
+            names = list(file["data"]) if "data" in file else []
+    except OSError as error:
+        raise ValueError(f"{path} is no HDF5 file ({error}). Download it again.") from error
+    return sorted(int(name.removeprefix("demo_")) for name in names if name.removeprefix("demo_").isdigit())
+
+
+def _array(group: h5py.Group, path: str, name: str) -> np.ndarray:
+    """``(T, d)`` float32."""
+    stored = group.get(path)
+    if stored is None:
+        raise UnusableEpisode(name, "missing column", f"it has no array {path}.")
+    values = np.asarray(stored[()], dtype=np.float32)
+    values = values[:, None] if values.ndim == 1 else values
+    if not np.isfinite(values).all():
+        step, dim = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise UnusableEpisode(name, "not finite", f"{path} is {values[step, dim]} at step {step}, dimension {dim}.")
+    return values

@@ -1,0 +1,46 @@
+"""The published layouts: which one a folder has, and which one a policy gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from la4vla.models.normalizer import Normalization
+from la4vla.models.policy import Policy
+from la4vla.models.published import lerobot_export, lerobot_folder, official_folder
+from la4vla.models.published.contents import Published
+
+Layout = Literal["official", "lerobot"]
+
+
+def read(folder: Path, normalization: Normalization | None = None) -> Published:
+    """What the published checkpoint in ``folder`` holds, used as ``normalization`` says where that is given.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or describes another architecture.
+    """
+    found = lerobot_folder.read(folder) if lerobot_folder.is_lerobot(folder) else official_folder.read(folder)
+    return replace(found, normalization=normalization or found.normalization)
+
+
+def write(policy: Policy, folder: Path, layout: Layout, arm: str | None = None, dataset: str | None = None) -> str:
+    """Writes ``policy`` into the new ``folder`` and says so in a sentence.
+
+    Args:
+        policy: What to write.
+        folder: Must not exist.
+        layout: The authors' layout or LeRobot's.
+        arm: For the authors' layout, key of the statistics; None takes the embodiment's name.
+        dataset: Key below it; None writes ``la4vla``.
+
+    Raises:
+        ValueError: If the layout cannot hold this policy or these keys, or ``folder`` exists.
+    """
+    if layout == "official":
+        official_folder.write(policy, folder, arm, dataset)
+        return f"{folder} holds the policy in the official layout."
+    if arm is not None or dataset is not None:
+        raise ValueError("arm= and dataset= name statistics of the official layout; LeRobot's knows one set.")
+    lerobot_export.write(policy, folder)
+    return f"{folder} holds the policy in LeRobot's layout."

@@ -1,0 +1,161 @@
+"""Pictures of a MuJoCo model, off screen: what ``ViewProfile`` says, done."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from la4vla.schema.view import ViewProfile
+
+# OSMesa renders on the processor and needs no display; whoever has a GPU sets MUJOCO_GL=egl.
+GL_PLATFORM = os.environ.setdefault("MUJOCO_GL", "osmesa").lower()
+if find_spec("triton"):
+    # Mesa and Triton each bring an LLVM: torch crashes when it loads Triton after Mesa, the other order is sound.
+    import_module("triton")
+try:
+    import mujoco
+
+    # By name, because MuJoCo chooses only once, and somebody may have imported it before the variable was set.
+    GLContext = import_module(f"mujoco.{GL_PLATFORM}").GLContext
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        f"No off-screen OpenGL for MUJOCO_GL={GL_PLATFORM} ({error}): "
+        "`apt-get install libosmesa6`, or set MUJOCO_GL=egl on a machine with a GPU driver."
+    ) from error
+
+
+class Camera:
+    """Renders the cameras of one view of one model.
+
+    Only the part of the image that survives the crop is rendered: a narrower frustum samples the very same points.
+
+    At small sizes nearly all time goes into the triangles of the robot's arm, not into pixels. So a view without
+    anti-aliasing also merges the vertices of large meshes that lie closer together than half a pixel's footprint; small
+    meshes stay as they are.
+
+    Args:
+        model: What is rendered; a copy is changed, so that nothing done for pictures reaches the physics.
+        view: How. Where the cameras are is the simulator's own affair: MuJoCo places them with the bodies.
+        cameras: By name of the picture, name of the camera in the model.
+        hidden_groups: Groups of geoms that are not drawn, such as collision shapes.
+        nearest_m: Distance from the cameras to the nearest large mesh, which sets how far meshes are thinned.
+        bottom_up: Whether ``view.rotate_deg`` is meant for pictures that begin with their lowest row.
+
+    Raises:
+        ValueError: If the model has no such camera.
+    """
+
+    THIN_ABOVE_FACES = 1000
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        view: ViewProfile,
+        cameras: Mapping[str, str],
+        hidden_groups: Sequence[int] = (),
+        nearest_m: float = 1.1,
+        bottom_up: bool = False,
+    ) -> None:
+        self.view = view
+        self._bottom_up = bottom_up
+        self._model = copy.deepcopy(model)
+        self._crop_px = round(view.render_px * view.crop)
+        self._poses = {name: self._pose(camera) for name, camera in cameras.items()}
+        self._prepare(nearest_m)
+        self._scene = mujoco.MjvScene(self._model, maxgeom=1000)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._scene.flags[flag] = view.shadows
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[list(hidden_groups)] = 0
+        _make_current()
+        self._context: mujoco.MjrContext | None = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+    def render(self, data: mujoco.MjData) -> dict[str, np.ndarray]:
+        """The view of ``data``: by camera, ``(size_px, size_px, 3)`` uint8."""
+        return {name: self._finished(self._pixels(data, pose)) for name, pose in self._poses.items()}
+
+    def close(self) -> None:
+        """Free what this view holds on the renderer."""
+        if self._context is not None:
+            _make_current()
+            self._context.free()
+            self._context = None
+
+    def _pixels(self, data: mujoco.MjData, pose: mujoco.MjvCamera) -> np.ndarray:
+        side = self._crop_px
+        mujoco.mjv_updateScene(self._model, data, self._option, None, pose, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
+        for eye in self._scene.camera:
+            eye.frustum_bottom *= side / self.view.render_px
+            eye.frustum_top *= side / self.view.render_px
+        pixels = np.empty((side, side, 3), dtype=np.uint8)
+        _make_current()
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        mujoco.mjr_render(mujoco.MjrRect(0, 0, side, side), self._scene, self._context)
+        mujoco.mjr_readPixels(pixels, None, mujoco.MjrRect(0, 0, side, side), self._context)
+        return pixels
+
+    def _finished(self, pixels: np.ndarray) -> np.ndarray:
+        # OpenGL's first row is the lowest one.
+        image = np.rot90(pixels if self._bottom_up else pixels[::-1], self.view.rotate_deg // 90)
+        image = np.ascontiguousarray(image)
+        if len(image) == self.view.size_px:
+            return image
+        resized = Image.fromarray(image).resize((self.view.size_px, self.view.size_px), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+
+    def _pose(self, camera: str) -> mujoco.MjvCamera:
+        pose = mujoco.MjvCamera()
+        pose.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        pose.fixedcamid = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        if pose.fixedcamid < 0:
+            raise ValueError(f"The simulator has no camera {camera!r}, which view {self.view.name!r} asks for.")
+        return pose
+
+    def _prepare(self, nearest_m: float) -> None:
+        model, view = self._model, self.view
+        model.vis.global_.offwidth = model.vis.global_.offheight = self._crop_px
+        model.vis.quality.offsamples = view.multisampling
+        if not view.shadows:
+            model.vis.quality.shadowsize = 0
+        if view.multisampling == 0:
+            narrowest = min(model.cam_fovy[pose.fixedcamid] for pose in self._poses.values())
+            footprint_m = 2 * nearest_m * np.tan(np.radians(narrowest / 2)) / view.render_px
+            _thin_meshes(model, footprint_m / 2, self.THIN_ABOVE_FACES)
+
+
+def _thin_meshes(model: mujoco.MjModel, cell_m: float, above_faces: int) -> None:
+    """Merge the vertices of each cell of a grid, in place, and drop the triangles that this collapses."""
+    for mesh in np.flatnonzero(model.mesh_facenum > above_faces):
+        first_face, first_vertex = model.mesh_faceadr[mesh], model.mesh_vertadr[mesh]
+        faces = slice(first_face, first_face + model.mesh_facenum[mesh])
+        vertices = model.mesh_vert[first_vertex : first_vertex + model.mesh_vertnum[mesh]]
+        cells = np.round((vertices - vertices.min(axis=0)) / cell_m).astype(np.int64)
+        _, first, cell = np.unique(cells @ [1 << 40, 1 << 20, 1], return_index=True, return_inverse=True)
+        merged = first[cell][model.mesh_face[faces]]
+        low, middle, high = np.sort(merged, axis=1).T
+        _, distinct = np.unique((low << 40) + (middle << 20) + high, return_index=True)
+        kept = np.sort(distinct[(low < middle)[distinct] & (middle < high)[distinct]])
+        for array in (model.mesh_facenormal, model.mesh_facetexcoord):
+            array[first_face : first_face + len(kept)] = array[faces][kept]
+        model.mesh_face[first_face : first_face + len(kept)] = merged[kept]
+        model.mesh_facenum[mesh] = len(kept)
+
+
+@cache
+def _gl_context() -> Any:
+    # One for the process: MuJoCo draws into its own frame buffers, and freeing one context of several can free
+    # another's objects (mujoco.Renderer.close, MuJoCo 3.3).
+    return GLContext(1, 1)
+
+
+def _make_current() -> None:
+    _gl_context().make_current()

@@ -1,0 +1,41 @@
+"""LIBERO's robot and its views; knows neither the package nor MuJoCo, so that readers of files share it."""
+
+from __future__ import annotations
+
+from la4vla.schema.embodiment import Embodiment
+from la4vla.schema.view import ViewProfile
+
+# A Panda arm. Position and axis-angle of the gripper in the world, whose axes are those of the robot's base. An action
+# is the controller's next goal relative to where the hand is, in the axes of the base: translation in units of 5 cm,
+# rotation in units of 0.5 rad; the gripper closes above 0 and opens below.
+LIBERO = Embodiment(
+    name="libero",
+    proprioception=("x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "left_finger_m", "right_finger_m"),
+    actions=("dx", "dy", "dz", "drx", "dry", "drz", "gripper_effort"),
+    cameras=("agentview", "wrist"),
+    control_hz=20.0,
+    gripper=6,
+    gripper_open=0.04,
+    gripper_closed=0.0,
+    gripper_action=6,
+)
+
+# By camera of the embodiment, the simulator's own name of it.
+SIMULATOR_CAMERAS: dict[str, str] = {"agentview": "agentview", "wrist": "robot0_eye_in_hand"}
+
+_BOTH = "+".join(LIBERO.cameras)
+
+# Every view shows both cameras. What is rotated is the picture as the package hands it out, lowest row first: rotated
+# by 180 degrees, "flipped on both axes", it is upright and mirrored, as are the pictures of all published data sets.
+VIEWS: dict[str, ViewProfile] = {
+    view.name: view
+    for view in (
+        # Of openpi, StarVLA and the data sets.
+        ViewProfile("libero_256", _BOTH, render_px=256, size_px=256, rotate_deg=180),
+        # Of the Evo-1 and LA4VLA client.
+        ViewProfile("libero_448", _BOTH, render_px=448, size_px=448, rotate_deg=180),
+        # For small policies: the same field of view, averaged down, without shadows and anti-aliasing, and with large
+        # meshes thinned.
+        ViewProfile("libero_64", _BOTH, 128, 64, 180, shadows=False, multisampling=0),
+    )
+}

@@ -1,0 +1,138 @@
+"""robomimic's and LIBERO's files: the action that followed each observation, pictures the right way up."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections import Counter
+
+import h5py
+import numpy as np
+import pytest
+
+from la4vla.data.readers.libero_hdf5 import LiberoHdf5Reader
+from la4vla.data.readers.robomimic_hdf5 import RobomimicHdf5Reader
+from la4vla.data.unusable import UnusableEpisode
+from la4vla.simulators.libero_body import LIBERO
+
+LENGTHS = {"demo_0": 6, "demo_10": 4, "demo_2": 5}
+LIBERO_OBS = {"ee_pos": 3, "ee_ori": 3, "gripper_states": 2}
+ROBOMIMIC_OBS = {"robot0_eef_pos": 3, "robot0_eef_quat": 4, "robot0_gripper_qpos": 2}
+LIBERO_FILE = "KITCHEN_SCENE1_open_the_drawer_demo.hdf5"
+
+
+def write(path, drawn, obs, pictures, side=32, **attributes):
+    """One file; row ``t`` of every array holds the number ``t``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        for name, value in attributes.items():
+            data.attrs[name] = value
+        for demo, length in LENGTHS.items():
+            group = data.create_group(demo)
+            group["actions"] = np.tile(np.arange(length, dtype=np.float64)[:, None], (1, 7))
+            for name, width in obs.items():
+                group[f"obs/{name}"] = np.tile(np.arange(length, dtype=np.float64)[:, None], (1, width))
+            for camera, name in enumerate(pictures):
+                images = [drawn(t, camera, side, side) for t in range(length)]
+                group[f"obs/{name}"] = np.stack(images)
+    return path
+
+
+@pytest.fixture
+def libero(tmp_path, drawn):
+    told = json.dumps({"language_instruction": '"open the drawer"'})
+    path = tmp_path / "libero_goal" / LIBERO_FILE
+    return write(path, drawn, LIBERO_OBS, ("agentview_rgb", "eye_in_hand_rgb"), problem_info=told)
+
+
+@pytest.fixture
+def robomimic(tmp_path, drawn):
+    return write(tmp_path / "lift.hdf5", drawn, ROBOMIMIC_OBS, ("agentview_image", "robot0_eye_in_hand_image"))
+
+
+def test_libero_pairs_each_action_with_the_observation_before_it(libero, shown):
+    reader = pickle.loads(pickle.dumps(LiberoHdf5Reader(str(libero.parent))))
+    task = "kitchen-scene1-open-the-drawer"
+    assert reader.keys() == [(task, 0), (task, 2), (task, 10)]
+    episode = reader.read((task, 2), True, Counter())
+    assert episode.instruction == "open the drawer" and episode.key == f"{task}-0002" and episode.embodiment == LIBERO
+    assert episode.proprioception[:, 0].tolist() == [0, 1, 2, 3] and episode.actions[:, 0].tolist() == [1, 2, 3, 4]
+    assert episode.proprioception.shape == (4, 8) and episode.actions.dtype == np.float32
+    turned = episode.frames["wrist"]
+    assert [shown(picture[::-1, ::-1]) for picture in turned] == [0, 1, 2, 3] == episode.frame_steps.tolist()
+    assert shown(turned[2][::-1, ::-1]) == 2 and len(turned[1:3]) == 2
+    assert reader.view.rotate_deg == 180 and reader.view.name == "libero_32"
+    assert LiberoHdf5Reader(str(libero), size_px=16).view.name == "libero_32_to_16"
+
+
+def test_robomimic_observes_before_it_acts(robomimic, shown):
+    reader = RobomimicHdf5Reader(str(robomimic), "lift the cube", size_px=16, frame_every=2)
+    episode = reader.read(("lift", 0), True, Counter())
+    assert episode.proprioception[:, 0].tolist() == episode.actions[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert [shown(picture) for picture in episode.frames["agentview"]] == [0, 2, 4] == episode.frame_steps.tolist()
+    assert episode.frames["agentview"][0].shape == (16, 16, 3)
+    with pytest.raises(ValueError, match="holds no instruction: give instruction="):
+        RobomimicHdf5Reader(str(robomimic)).read(("lift", 0), False, Counter())
+
+
+def test_each_bad_demonstration_is_told(libero):
+    def change(path, value):
+        with h5py.File(libero, "a") as file:
+            old = file[path][()]
+            del file[path]
+            if value is not None:
+                file[path] = value(old)
+        return path, old
+
+    def expect(path, value, sentence):
+        path, old = change(path, value)
+        reader = LiberoHdf5Reader(str(libero))
+        with pytest.raises(UnusableEpisode, match=sentence):
+            reader.read((reader.keys()[0][0], 0), True, Counter())
+        reader.read((reader.keys()[0][0], 2), True, Counter())
+        with h5py.File(libero, "a") as file:
+            file.pop(path, None)
+            file[path] = old
+
+    def broken(values):
+        values = values.copy()
+        values[1, 0] = np.nan
+        return values
+
+    expect("data/demo_0/obs/gripper_states", None, r"-0000 is left out \(missing column\): it has no array obs/gripper")
+    expect("data/demo_0/obs/ee_pos", broken, r"\(not finite\): obs/ee_pos is nan at step 1, dimension 0")
+    expect("data/demo_0/actions", lambda v: v[:3], r"\(missing rows\): its arrays have \[3, 6\] rows")
+    expect(
+        "data/demo_0/obs/agentview_rgb", lambda v: v[:3], r"\(too few frames\): camera agentview: .* 3 pictures for 5"
+    )
+    expect("data/demo_0/obs/agentview_rgb", None, r"\(missing video\)")
+    expect("data/demo_0/obs/ee_ori", lambda v: v[:, :2], r"\(other dimensions\): it has 7 and 7 numbers")
+    for path in ("actions", *(f"obs/{name}" for name in LIBERO_OBS)):
+        change(f"data/demo_0/{path}", lambda v: v[:1])
+    with pytest.raises(UnusableEpisode, match=r"\(no steps\)"):
+        LiberoHdf5Reader(str(libero)).read(("kitchen-scene1-open-the-drawer", 0), False, Counter())
+
+
+def test_an_instruction_that_is_no_utf8_is_told(libero):
+    with h5py.File(libero, "a") as file:
+        told = json.dumps({"language_instruction": "open the café"}, ensure_ascii=False).encode("latin-1")
+        file["data"].attrs.create("problem_info", told, dtype=h5py.string_dtype("utf-8"))
+    reader = LiberoHdf5Reader(str(libero))
+    with pytest.raises(UnusableEpisode, match=r"open the caf\\xe9' is not UTF-8"):
+        reader.read(reader.keys()[0], False, Counter())
+
+
+def test_nothing_to_read_is_told(tmp_path, drawn, libero):
+    with pytest.raises(FileNotFoundError, match="no HDF5 file in"):
+        LiberoHdf5Reader(str(tmp_path / "nowhere"))
+    h5py.File(tmp_path / "empty.hdf5", "w").close()
+    with pytest.raises(ValueError, match="is empty: no file in it"):
+        LiberoHdf5Reader(str(tmp_path / "empty.hdf5"))
+    (tmp_path / "text.hdf5").write_text("no HDF5")
+    with pytest.raises(ValueError, match="is no HDF5 file"):
+        LiberoHdf5Reader(str(tmp_path / "text.hdf5"))
+    with pytest.raises(ValueError, match="no camera front; it has agentview"):
+        LiberoHdf5Reader(str(libero), cameras=["front"])
+    with pytest.raises(ValueError, match="no file of the task 'fly'"):
+        LiberoHdf5Reader(str(libero)).keys(["fly"])

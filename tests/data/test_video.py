@@ -1,0 +1,108 @@
+"""A clip is its part of a file, each picture at its step, whatever order they are asked for in."""
+
+from __future__ import annotations
+
+import pickle
+
+import av
+import numpy as np
+import pytest
+
+from la4vla.data.unusable import UnusableEpisode
+from la4vla.data.video import VideoClip
+from la4vla.data.video_file import VideoFile
+
+STEPS = 40
+
+
+def grey(step: int) -> np.ndarray:
+    """Picture ``step``: grey levels five apart, which compression does not mix up."""
+    return np.full((24, 32, 3), 20 + 5 * step, dtype=np.uint8)
+
+
+def step_of(picture: np.ndarray) -> int:
+    return round((float(picture.mean()) - 20) / 5)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    video = VideoFile(path, 20.0, 24, 32)
+    for step in range(STEPS):
+        video.append(grey(step))
+    video.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def reordered(tmp_path_factory):
+    """The same with bidirectional pictures, stored in another order than shown, and few key pictures."""
+    path = tmp_path_factory.mktemp("films") / "reordered.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 20, options={"bf": "3", "g": "25", "crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuv420p"
+        for step in range(STEPS):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(step), format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("start", "steps"), [(0, 40), (0, 7), (13, 1), (30, 10), (26, 5)])
+def test_a_clip_is_its_part_of_the_file(film, reordered, start, steps):
+    for path in (film, reordered):
+        clip = VideoClip(path, steps, 20.0, start / 20)
+        clip.check()
+        assert [step_of(picture) for picture in clip] == list(range(start, start + steps)) and len(clip) == steps
+
+
+def test_pictures_in_any_order_and_one_pass_for_ascending_ones(film, monkeypatch):
+    clip = VideoClip(film, 20, 20.0, 0.5, every=3)
+    opened = []
+    original = VideoClip.__iter__
+    monkeypatch.setattr(VideoClip, "__iter__", lambda self: opened.append(1) or original(self))
+    assert [step_of(clip[i]) for i in (0, 2, 2, 5)] == [10, 16, 16, 25] and len(opened) == 1
+    assert step_of(clip[-1]) == 28 and step_of(clip[1]) == 13 and len(opened) == 2
+    assert [step_of(p) for p in clip[4:7]] == [22, 25, 28] and len(clip) == 7
+    assert step_of(pickle.loads(pickle.dumps(clip))[1]) == 13
+    with pytest.raises(IndexError):
+        clip[7]
+
+
+def test_pictures_are_resized(film):
+    assert VideoClip(film, 3, 20.0, size_px=16)[2].shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "sentence"),
+    [
+        ({"steps": 41}, "too few frames", "has 40 pictures for 41 states"),
+        ({"start_s": 1.5}, "too few frames", "has 10 pictures for 20 states"),
+        ({"fps": 10.0}, "wrong fps", "runs at 20 Hz, meta says 10 Hz"),
+        ({"start_s": 0.52}, "wrong fps", "lies at step"),
+    ],
+)
+def test_a_clip_that_does_not_fit_its_file_is_told(film, settings, reason, sentence):
+    settings = {"steps": 20, "fps": 20.0, "episode": "e7", "camera": "eye"} | settings
+    with pytest.raises(
+        UnusableEpisode, match=f"Episode e7 is left out \\({reason}\\): camera eye.*{sentence}"
+    ) as caught:
+        VideoClip(film, **settings).check()
+    assert pickle.loads(pickle.dumps(caught.value)).reason == reason
+
+
+def test_files_that_are_missing_or_broken_are_told(film, tmp_path):
+    with pytest.raises(UnusableEpisode, match="missing video"):
+        VideoClip(tmp_path / "none.mp4", 3, 20.0).check()
+    (tmp_path / "text.mp4").write_text("no video at all")
+    with pytest.raises(UnusableEpisode, match="broken video"):
+        VideoClip(tmp_path / "text.mp4", 3, 20.0).check()
+    with pytest.raises(UnusableEpisode, match="decoding ended after 40 of 50"):
+        list(VideoClip(film, 50, 20.0))
+
+
+def test_a_video_holds_pictures_of_one_even_size(tmp_path):
+    with pytest.raises(ValueError, match="even height and width, got 23x32"):
+        VideoFile(tmp_path / "odd.mp4", 20.0, 23, 32)
+    video = VideoFile(tmp_path / "even.mp4", 20.0, 24, 32)
+    with pytest.raises(ValueError, match="pictures of 24x32 px"):
+        video.append(np.zeros((24, 30, 3), dtype=np.uint8))

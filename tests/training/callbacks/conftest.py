@@ -1,0 +1,6 @@
+"""Makes the tiny benchmark importable by name, as recipes want it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

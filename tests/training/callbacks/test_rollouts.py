@@ -1,0 +1,73 @@
+"""Rollouts on the way disturb nothing: exact resume holds, and one process of several runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from la4vla import fit
+from la4vla.evaluation.outcomes import read_outcomes
+from la4vla.models.policy import Policy
+from la4vla.training.module import PolicyModule
+
+ROOT = Path(__file__).parents[3]
+OVERLAY = """
+trainer:
+  callbacks:
+    - class_path: BenchmarkRollouts
+      init_args:
+        benchmark: {class_path: still_benchmark.StillBenchmark, init_args: {diary: diary.txt}}
+        every_n_steps: 2
+        keep_best: true
+"""
+WORDS = [
+    *("start=null", "data.batch_size=4", "data.workers=0", "trainer.max_steps=5", "checkpoint_every=1"),
+    *("model.backbone.init_args.vision_layers=1", "model.backbone.init_args.language_layers=1"),
+    *("model.head_warmup_steps=0", "model.warmup_steps=0", "trainer.precision=32-true"),
+    *("model.head.init_args.dropout=0.1", "model.head.init_args.layers=1"),
+]
+LA = str(ROOT / "recipes/la.yaml")
+
+
+@pytest.fixture
+def rollouts(workspace):
+    (workspace / "rollouts.yaml").write_text(OVERLAY)
+    return [LA, "rollouts.yaml", *WORDS]
+
+
+def test_a_resumed_run_with_rollouts_equals_an_uninterrupted_one_without(workspace, rollouts, monkeypatch):
+    fit.main([LA, *WORDS, "trainer.callbacks=null", "name=without"])
+    begin = PolicyModule.on_train_batch_start
+
+    def dies(module, *batch):
+        if module.trainer.global_step == 3:
+            raise RuntimeError("out of power")
+        begin(module, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyModule, "on_train_batch_start", dies)
+        with pytest.raises(RuntimeError, match="out of power"):
+            fit.main([*rollouts, "name=with"])
+    fit.main([*rollouts, "name=with"])
+    whole, resumed = (load_file(workspace / "runs" / name / "policy/model.safetensors") for name in ("without", "with"))
+    assert all(whole[name].equal(resumed[name]) for name in whole)
+
+    folder = workspace / "runs/with/still"
+    assert sorted(path.name for path in folder.iterdir()) == ["best_policy", "step_2", "step_4", "step_5"]
+    assert (workspace / "diary.txt").read_text() == "run\n" * 3  # step 2 was not run again
+    outcomes = read_outcomes(folder / "step_4/outcomes.csv")
+    assert [outcome.success for outcome in outcomes] == [True, False, True, False]
+    results = json.loads((workspace / "runs/with/provenance.json").read_text())["results"]
+    assert (results["success_rate"], results["episodes"], results["retries"]) == (0.5, 4, 0)
+    assert results["best_success"] == {"success_rate": 0.5, "step": 2}  # later ones were no better
+    best = Policy.load(folder / "best_policy").state_dict()
+    assert any(not best[name].equal(tensor) for name, tensor in resumed.items())
+
+
+def test_the_first_of_two_processes_runs_them(workspace, rollouts, job):
+    job(*rollouts, "name=two", "trainer.max_steps=2", "trainer.strategy=ddp_find_unused_parameters_true", ranks=2)
+    assert (workspace / "diary.txt").read_text() == "run\n"
+    assert len(read_outcomes(workspace / "runs/two/still/step_2/outcomes.csv")) == 4
