@@ -178,6 +178,13 @@ class Benchmark(ABC):
         """Frames per second at which films play in real time."""
         return self.embodiment.control_hz / self.film_every
 
+    def camera_shifts_m(self, disturbance: Disturbance | None) -> dict[str, tuple[float, float, float]]:
+        """By task, how far ``disturbance`` moves the cameras of its world."""
+        if disturbance is None:
+            return {}
+        shifts = {task: disturbance.perturbation.camera_shift_m(task, disturbance.level) for task in self.tasks}
+        return {task: shift for task, shift in shifts.items() if shift is not None}
+
     def _worlds(self, disturbance: Disturbance | None) -> MakeEnvironment:
         if disturbance is None:
             return self.worlds(None)

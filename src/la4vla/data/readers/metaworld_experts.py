@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from la4vla.data.readers.base import Reader
+from la4vla.data.readers.scripted_experts import ScriptedExperts
 from la4vla.schema.embodiment import Embodiment
-from la4vla.schema.episode import Episode
-from la4vla.schema.view import ViewProfile
 from la4vla.simulators.metaworld import MAX_STEPS, METAWORLD, VIEWS, MetaworldEnvironment, MetaworldExpert
-from la4vla.simulators.metaworld_tasks import TASKS, placement_seed, select_tasks
+from la4vla.simulators.metaworld_tasks import TASKS, select_tasks
 
 
-class MetaworldExperts(Reader):
+class MetaworldExperts(ScriptedExperts):
     """Reads the demonstration ``(task, index)`` by simulating it.
 
     A demonstration's placement, noise and attempts depend on its task and index alone. A failed one is dropped,
@@ -53,100 +48,26 @@ class MetaworldExperts(Reader):
     ) -> None:
         if view not in VIEWS:
             raise ValueError(f"Meta-World has no view {view!r}; the views are {', '.join(VIEWS)}.")
-        if min(episodes, frame_every, max_steps, attempts) < 1 or linger_steps < 0 or action_noise < 0:
-            raise ValueError(
-                "episodes, frame_every, max_steps and attempts must be at least 1, linger_steps and action_noise at "
-                f"least 0, got {episodes}, {frame_every}, {max_steps}, {attempts}, {linger_steps} and {action_noise}."
-            )
         if max_steps + linger_steps > MAX_STEPS:
             raise ValueError(
                 f"max_steps and linger_steps together must not exceed {MAX_STEPS}, where the package stops."
             )
-        self.view: ViewProfile | None = VIEWS[view]
-        self._camera = VIEWS[view].camera
-        self.tasks = select_tasks(tasks)
-        self.episodes = episodes
-        self.frame_every = frame_every
-        self.action_noise = action_noise
-        self.linger_steps = linger_steps
-        self.max_steps = max_steps
-        self.attempts = attempts
-        self._open: MetaworldEnvironment | None = None
-
-    def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[tuple[str, int]]:
-        """The demonstrations of a selection of this reader's tasks, ``(task, index)``, task by task.
-
-        Raises:
-            ValueError: If a selected task or number of episodes is not among what this reader reads.
-        """
-        selected = self.tasks if tasks == "all" else select_tasks(tasks)
-        missing = sorted(set(selected) - set(self.tasks))
-        if missing:
-            raise ValueError(f"The reader's tasks do not include {', '.join(missing)}; add them to its `tasks`.")
-        if episodes is not None and not 1 <= episodes <= self.episodes:
-            raise ValueError(f"An export wants {episodes} episodes a task, the reader reads {self.episodes}.")
-        return [(task, index) for task in selected for index in range(episodes or self.episodes)]
-
-    def read(self, key: tuple[str, int], frames: bool, dropped: Counter[str]) -> Episode:
-        """Simulate one demonstration, with its frames or without; failed attempts are counted in ``dropped``.
-
-        Raises:
-            ValueError: If every attempt failed.
-        """
-        task, index = key
-        for attempt in range(self.attempts):
-            episode = self._demonstrate(task, index, attempt, frames)
-            if episode is not None:
-                return episode
-            dropped["expert failed"] += 1
-        raise ValueError(
-            f"The expert failed {self.attempts} times in a row at {task} number {index}: "
-            f"lower action_noise ({self.action_noise}) or raise max_steps ({self.max_steps})."
+        super().__init__(
+            VIEWS[view], select_tasks(tasks), episodes, frame_every, action_noise, linger_steps, max_steps, attempts
         )
 
-    def close(self) -> None:
-        """Free the simulator."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+    def selected(self, tasks: str | Sequence[str]) -> tuple[str, ...]:
+        """The tasks that a selection means; ``"all"`` are those of this reader."""
+        return self.tasks if tasks == "all" else select_tasks(tasks)
 
-    def _environment(self, task: str) -> MetaworldEnvironment:
-        if self._open is None or self._open.task.name != task:
-            self.close()
-            self._open = MetaworldEnvironment(task, self.view, self.max_steps + self.linger_steps)
-        return self._open
+    def stage(self, task: str, max_steps: int) -> MetaworldEnvironment:
+        """A simulator of ``task``."""
+        return MetaworldEnvironment(task, self.view, max_steps)
 
-    def _demonstrate(self, task: str, index: int, attempt: int, frames: bool) -> Episode | None:
-        environment, expert = self._environment(task), MetaworldExpert(task)
-        seed = placement_seed("demonstration", task, index, attempt)
-        noise = np.random.default_rng(seed).normal(0.0, self.action_noise, (environment.max_steps, 3))
-        proprioception: list[np.ndarray] = []
-        privileged: list[np.ndarray] = []
-        actions: list[np.ndarray] = []
-        images: list[np.ndarray] = []
-        solved_at: int | None = None
-        observation = environment.reset(seed, look=False)
-        while len(actions) < (self.max_steps if solved_at is None else solved_at + self.linger_steps):
-            if frames and len(actions) % self.frame_every == 0:
-                images.append(environment.look().images[self._camera])
-            proprioception.append(observation.proprioception)
-            privileged.append(environment.privileged)
-            actions.append(expert.act(privileged[-1]))
-            executed = actions[-1] + np.append(noise[len(actions) - 1], 0.0)
-            step = environment.step(executed, look=False)
-            observation = step.observation
-            if step.success and solved_at is None:
-                solved_at = len(actions)
-        if solved_at is None:
-            return None
-        return Episode(
-            key=f"{task}-{index:04d}",
-            task=task,
-            instruction=TASKS[task].instruction,
-            embodiment=METAWORLD,
-            proprioception=np.stack(proprioception),
-            actions=np.stack(actions),
-            frames={self._camera: images} if frames else {},
-            frame_steps=np.arange(0, len(actions) if frames else 0, self.frame_every, dtype=np.int64),
-            privileged=np.stack(privileged).astype(np.float32),
-        )
+    def expert(self, task: str, attempt: int) -> MetaworldExpert:
+        """The package's expert of ``task``."""
+        return MetaworldExpert(task)
+
+    def instruction(self, task: str) -> str:
+        """The instruction of ``task``."""
+        return TASKS[task].instruction

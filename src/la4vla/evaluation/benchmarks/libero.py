@@ -125,19 +125,13 @@ class LiberoBenchmark(Benchmark):
 
     def worlds(self, disturbance: Disturbance | None) -> LiberoWorlds:
         """The factory of environments."""
-        shifts = {}
-        for task in self.tasks if disturbance else ():
-            assert disturbance is not None
-            shift = disturbance.perturbation.camera_shift_m(task, disturbance.level)
-            if shift is not None:
-                shifts[task] = shift
         return LiberoWorlds(
             view=VIEWS[self.view] if self.view is not None else None,
             protocol=self.protocol,
             max_steps=self.same_max_steps,
             placements="official" if self.placements == "official" else "sampled",
             gripper=self.gripper,
-            camera_shifts_m=shifts,
+            camera_shifts_m=self.camera_shifts_m(disturbance),
         )
 
     def group(self, task: str) -> str:

@@ -116,17 +116,11 @@ class MetaworldBenchmark(Benchmark):
 
     def worlds(self, disturbance: Disturbance | None) -> MetaworldWorlds:
         """The factory of environments."""
-        shifts = {}
-        for task in self.tasks if disturbance else ():
-            assert disturbance is not None
-            shift = disturbance.perturbation.camera_shift_m(task, disturbance.level)
-            if shift is not None:
-                shifts[task] = shift
         return MetaworldWorlds(
             view=VIEWS[self.view] if self.view is not None else None,
             max_steps=self.max_steps,
             instructions=LEROBOT_INSTRUCTIONS if self.prompts == "lerobot" else {},
-            camera_shifts_m=shifts,
+            camera_shifts_m=self.camera_shifts_m(disturbance),
             goals=official_goals(self._indices.stop) if self.placements == "official" else None,
         )
 
