@@ -111,3 +111,13 @@ def test_the_check_names_what_disagrees(pick):
     assert Consistency().objection(pick, replace(segment, directions=("left",))) == "motion disagrees"
     pushed = replace(pick, actions=-pick.actions)
     assert Consistency().objection(pushed, segment) == "commands disagree"
+
+
+def test_commands_that_are_openings_and_none_at_all_cut_alike(pick):
+    cut = KinematicSegmenter().segment(pick)
+    body = replace(pick.embodiment, gripper_action_open=1.0, gripper_action_closed=0.0)
+    openings = pick.actions.copy()
+    openings[:, 3] = (1 - openings[:, 3]) / 2
+    assert KinematicSegmenter().segment(replace(pick, embodiment=body, actions=openings)) == cut
+    unknown = replace(pick, embodiment=replace(body, gripper_action=None, gripper_closed=0.4))
+    assert [s.primitive for s in KinematicSegmenter().segment(unknown)] == [s.primitive for s in cut]
