@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.figure import Figure
 
@@ -33,8 +34,8 @@ def plot_bars(path: str | Path, rows: Sequence[Row], title: str) -> Path:
         above = [bars[label][2] - bars[label][0] for label in labels]
         axes.bar(places, rates, 0.9 * width, color=COLOURS[index % len(COLOURS)], label=policy)
         axes.errorbar(places, rates, [below, above], fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
-    axes.set_xticks(range(len(labels)), [label.replace("_", " ") for label in labels])
-    axes.set_ylim(0, 100)
+    axes.set_xticks(range(len(labels)), [fill(label.replace("_", " "), 10) for label in labels])
+    axes.set_ylim(0, 103)  # room for the end of an interval at 100
     axes.set_ylabel("success rate (%)")
     axes.set_title(title, fontsize=11)
     axes.grid(axis="y", alpha=0.3)
