@@ -7,6 +7,7 @@ import re
 import sys
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -79,6 +80,22 @@ class RecipeGrammar(ArgumentParser):
             if (match := pattern.search(message)) and (hint := closest(".".join(match.groups()), known)):
                 return hint
         return ""
+
+
+def card_files(words: Sequence[str], missing: str) -> list[str]:
+    """The cards named in ``words``, at least one, all of which exist.
+
+    Raises:
+        ValueError: If none is named, told by the sentence ``missing``.
+        FileNotFoundError: If one does not exist.
+    """
+    files = files_of(words)
+    if not files:
+        raise ValueError(missing)
+    for file in files:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"There is no card {file}.")
+    return files
 
 
 def run_verb(main: Callable[[], Any]) -> None:

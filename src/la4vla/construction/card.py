@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from la4vla.cli import RecipeGrammar, files_of
+from la4vla.cli import RecipeGrammar, card_files
 from la4vla.construction.consistency import Consistency
 from la4vla.construction.export import Export
 from la4vla.construction.segmenters.base import Segmenter
@@ -86,12 +86,7 @@ def read_card(words: Sequence[str]) -> Declaration:
         ValueError: If no card is named, or its parts do not fit together.
         FileNotFoundError: If the card does not exist.
     """
-    files = files_of(words)
-    if not files:
-        raise ValueError("Name the card to build from, for example shards/metaworld.yaml.")
-    for file in files:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"There is no card {file}.")
+    files = card_files(words, "Name the card to build from, for example shards/metaworld.yaml.")
     parser = RecipeGrammar(prog="la4vla.construct", exit_on_error=True)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Card, as_group=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from la4vla.cli import RecipeGrammar, files_of
+from la4vla.cli import RecipeGrammar, card_files
 from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.perturbations import Disturbance, Perturbation
 from la4vla.evaluation.result import BenchmarkResult
@@ -95,12 +95,7 @@ def read_card(words: Sequence[str]) -> tuple[Evaluation, Path]:
         ValueError: If no card is named.
         FileNotFoundError: If the card does not exist.
     """
-    files = files_of(words)
-    if not files:
-        raise ValueError("Name the benchmark's card, for example benchmarks/metaworld.yaml.")
-    for file in files:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"There is no card {file}.")
+    files = card_files(words, "Name the benchmark's card, for example benchmarks/metaworld.yaml.")
     parser = RecipeGrammar(prog="python -m la4vla.evaluate", exit_on_error=True)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Evaluation, as_group=False)
