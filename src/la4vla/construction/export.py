@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from la4vla.construction.consistency import Consistency
+from la4vla.construction.retention import Retention, segment_key
 from la4vla.data.shards import Record
 from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.episode import Episode, Segment
@@ -26,12 +27,22 @@ class Export:
         frames: Whether records carry frames; without them they are language-action (LA) data.
         tasks: Name of a selection of the reader's tasks, or a list of tasks.
         episodes: Demonstrations per task; None takes all that the reader reads.
+        ratings: Keeps the segments that people rated well enough, with the boundaries they moved; None keeps all. Such
+            an export waits until its file of ratings is there.
+
+    Raises:
+        ValueError: If whole episodes are to be kept by ratings of segments.
     """
 
     unit: Literal["segment", "episode"]
     frames: bool
     tasks: str | list[str] = "all"
     episodes: int | None = None
+    ratings: Retention | None = None
+
+    def __post_init__(self) -> None:
+        if self.ratings is not None and self.unit != "segment":
+            raise ValueError("ratings are of segments, but the unit of this export is the episode.")
 
 
 def encode_frames(episode: Episode, quality: int) -> Jpegs:
@@ -73,7 +84,7 @@ def segment_record(episode: Episode, segment: Segment, jpegs: Jpegs) -> Record:
     """One segment as a record of its own, with the frames that fall into it."""
     rows = np.flatnonzero((episode.frame_steps >= segment.start) & (episode.frame_steps < segment.stop))
     return Record(
-        key=f"{episode.key}-{segment.start:04d}",
+        key=segment_key(episode.key, segment.start if segment.proposed is None else segment.proposed),
         task=episode.task,
         instruction=segment.instruction,
         primitive=str(segment.primitive),

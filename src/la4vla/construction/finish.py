@@ -86,6 +86,8 @@ def _phases(export: Export, counts: Mapping[str, int]) -> list[dict[str, Any]]:
     if export.unit == "segment":
         rows.append(("candidate segments", counts["candidates"], counts["candidate_frames"]))
         rows.append(("consistent segments", counts["kept"], counts["kept_frames"]))
+    if export.ratings is not None:
+        rows.append(("verified segments", counts["verified"], counts["verified_frames"]))
     return [
         {"phase": phase, "episodes": n, "frames": frames, "frames_per_episode": round(frames / max(n, 1), 2)}
         for phase, n, frames in rows

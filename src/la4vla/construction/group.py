@@ -155,7 +155,11 @@ def _finish(
     for name, export in demonstration.exports.items():
         seen = jpegs if export.frames else {}
         if export.unit == "segment":
-            records[name] += [segment_record(episode, segment, seen) for segment in segments]
+            kept = segments
+            if export.ratings is not None:
+                kept, strays = export.ratings.retained(episode, segments, counts[name], dropped[name])
+                unusable[name] += strays
+            records[name] += [segment_record(episode, segment, seen) for segment in kept]
             dropped[name] += rejected
             unusable[name] += [sentence] if sentence else []
         else:

@@ -52,6 +52,7 @@ class Segment:
         instruction: Vision-agnostic instruction: action type, direction, object status.
         directions: Base-frame direction words the instruction commands, dominant first; may be empty.
         quality: Mean human rating from 0 (unusable) to 3 (high), or None where nobody rated it.
+        proposed: Step at which it was first proposed to begin, its name inside the episode; None where that is ``start``.
     """
 
     start: int
@@ -60,6 +61,7 @@ class Segment:
     instruction: str
     directions: tuple[str, ...] = ()
     quality: float | None = None
+    proposed: int | None = None
 
     def __len__(self) -> int:
         return self.stop - self.start
