@@ -15,6 +15,7 @@ from la4vla.schema.view import ViewProfile
 from la4vla.simulators.camera import Camera
 from la4vla.simulators.libero_body import LIBERO, SIMULATOR_CAMERAS
 from la4vla.simulators.libero_package import libero, official_states, scene_file
+from la4vla.simulators.libero_physics import advance
 from la4vla.simulators.libero_tasks import OFFICIAL_STATES, PROTOCOLS, TASKS
 
 Placements = Literal["official", "sampled"]
@@ -101,7 +102,7 @@ class LiberoEnvironment:
         gripper.current_action = np.zeros_like(gripper.current_action)
         settling = np.array([0.0] * 6 + [self.protocol.settling_gripper])
         for _ in range(SETTLING_STEPS):
-            self._simulator.step(settling)
+            advance(self._simulator, settling)
         self.steps = 0
         return self.look() if look else self._observe({})
 
@@ -110,10 +111,10 @@ class LiberoEnvironment:
         executed = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
         if self.gripper == "opening":
             executed[6] = -1.0 if executed[6] > 0.5 else 1.0
-        _, _, success, _ = self._simulator.step(executed.astype(np.float64))
+        success = advance(self._simulator, executed.astype(np.float64))
         self.steps += 1
         observation = self.look() if look else self._observe({})
-        return Step(observation, bool(success), bool(success) or self.steps >= self.max_steps, executed)
+        return Step(observation, success, success or self.steps >= self.max_steps, executed)
 
     def look(self) -> Observation:
         """The present moment with its images."""
