@@ -16,7 +16,7 @@ from la4vla.data.statistics import StatisticsStream
 from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 # Tests run side by side; threads of one would only wait for those of the other.
 torch.set_num_threads(1)
@@ -102,7 +102,7 @@ def write_tiny_shards(
     files = [f"{shard:05d}.tar" for shard in range(shards)]
     for shard, file in enumerate(files):
         write_shard(folder / file, made[shard::shards])
-    profile = ViewProfile(view, camera=embodiment.cameras[0], render_px=size_px, size_px=size_px) if frames else None
+    profile = ViewProfile(view, (Shot(embodiment.cameras[0], size_px),), size_px) if frames else None
     domain = Domain(embodiment, profile, streams[0].finish(), streams[1].finish())
     write_manifest(folder, name=folder.name, unit="segment", domain=domain, shards=files, card={"seed": seed})
     return folder

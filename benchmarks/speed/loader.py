@@ -29,7 +29,7 @@ from la4vla.data.transforms import Augmentation, decode_jpeg, encode_jpeg
 from la4vla.schema.batch import Batch
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain, Statistics
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 Vision = Literal["visible", "masked"]
 RECORDS, STEPS, DIM, HORIZON = 400, 45, 7, 16
@@ -62,7 +62,7 @@ def write_set(folder: Path, size_px: int) -> None:
     write_shard(folder / "00000.tar", records)
     zeros = np.zeros(DIM)
     statistics = Statistics(zeros, zeros, zeros, zeros, zeros, zeros, count=RECORDS * STEPS)
-    domain = Domain(ARM, ViewProfile("front", "front", size_px, size_px), statistics, statistics)
+    domain = Domain(ARM, ViewProfile("front", (Shot("front", size_px),), size_px), statistics, statistics)
     write_manifest(folder, name="speed", unit="segment", domain=domain, shards=["00000.tar"])
 
 

@@ -16,7 +16,7 @@ from la4vla.data.shard_index import ShardIndex
 from la4vla.data.shards import Shards, write_index, write_manifest, write_shard
 from la4vla.data.transforms import decode_jpeg, encode_jpeg
 from la4vla.schema.statistics import Domain, Statistics
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 
 def record(key="one", steps=5, frames=(), **changes):
@@ -41,7 +41,9 @@ def record(key="one", steps=5, frames=(), **changes):
 
 def domain(embodiment, frames=False):
     statistics = Statistics(*[np.zeros(4)] * 6, count=1)
-    return Domain(embodiment, ViewProfile("tiny", "corner2", 16, 16) if frames else None, statistics, statistics)
+    return Domain(
+        embodiment, ViewProfile("tiny", (Shot("corner2", 16),), 16) if frames else None, statistics, statistics
+    )
 
 
 def finish(folder, embodiment, frames=False, **changes):
@@ -137,7 +139,7 @@ def test_missing_folders_and_unfinished_sets_are_told_apart(tmp_path):
 def test_another_schema_version_is_refused(tmp_path, tiny_shards):
     path = tiny_shards(tmp_path / "s") / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
-    with pytest.raises(ValueError, match="shard schema 99, this version reads schema 1"):
+    with pytest.raises(ValueError, match="shard schema 99, this version reads schema 2"):
         Shards(path.parent)
 
 

@@ -14,7 +14,7 @@ from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.observation import ActionChunk
 from la4vla.schema.statistics import Domain
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 ARM = Embodiment(
     name="arm",
@@ -61,7 +61,7 @@ def build(folder, frames, words=WORDS, extra=()):
     for record in records:
         streams[0].update(record.key, record.proprioception)
         streams[1].update(record.key, record.actions)
-    view = ViewProfile("front_8", "front", 8, 8) if frames else None
+    view = ViewProfile("front_8", (Shot("front", 8),), 8) if frames else None
     domain = Domain(ARM, view, streams[0].finish(), streams[1].finish())
     write_manifest(folder, name="held_out", unit="segment", domain=domain, shards=["a.tar"])
     return Shards(folder)

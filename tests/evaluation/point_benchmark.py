@@ -14,10 +14,10 @@ from la4vla.models.policy import Policy
 from la4vla.rollout.trajectory import Job
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain, Statistics
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 GROUPS = {"near": "easy", "far": "hard"}
-TOP = ViewProfile("top", "top", render_px=16, size_px=16)
+TOP = ViewProfile("top", (Shot("top", 16),), size_px=16)
 
 
 class PointBenchmark(Benchmark):

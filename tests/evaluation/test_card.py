@@ -12,7 +12,7 @@ from la4vla.cli import run_verb
 from la4vla.evaluation.card import read_card
 from la4vla.evaluation.outcomes import read_outcomes
 from la4vla.schema.embodiment import Embodiment
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 ROOT = Path(__file__).parents[2]
 CARD = """
@@ -84,11 +84,11 @@ def test_what_does_not_fit_is_one_sentence(card, policy, tmp_path):
         [card, f"policy={policy}", "benchmark.replan_every=9"]
     )
     foreign, blind, askew = (tmp_path / name for name in ("foreign", "blind", "askew"))
-    tiny_policy(OTHER, ViewProfile("left", "left", 16, 16)).save(foreign)
+    tiny_policy(OTHER, ViewProfile("left", (Shot("left", 16),), 16)).save(foreign)
     assert "trained on droid, this benchmark is of embodiment 'point'" in refused([card, f"policy={foreign}"])
     tiny_policy(view=None).save(blind)
     assert "trained without images" in refused([card, f"policy={blind}"])
-    tiny_policy(view=ViewProfile("side", TOP.camera, 16, 16)).save(askew)
+    tiny_policy(view=ViewProfile("side", TOP.shots, 16)).save(askew)
     assert "trained on view 'side', this benchmark renders view 'top': add benchmark.view=side" in refused(
         [card, f"policy={askew}"]
     )

@@ -18,7 +18,7 @@ from la4vla.schema.batch import Batch
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.observation import Observation
 from la4vla.schema.statistics import Domain, Statistics
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 SMALL = {
     "image_px": 16, "patch_px": 8, "pixel_shuffle": 1.0, "vision_width": 32, "vision_layers": 1, "language_width": 96,
@@ -83,7 +83,7 @@ def _domain(
 ) -> Domain:
     axes = tuple(f"axis_{i}" for i in range(dims))
     embodiment = Embodiment(name, axes, axes, tuple(cameras), control_hz=10.0)
-    profile = None if view is None else ViewProfile(view, camera="front", render_px=16, size_px=16)
+    profile = None if view is None else ViewProfile(view, (Shot("front", 16),), size_px=16)
     scale = np.arange(1.0, dims + 1)
     statistics = Statistics(-scale, 2 * scale, scale / 2, scale, -0.9 * scale, 1.8 * scale, count=100)
     return Domain(embodiment, profile, statistics, statistics)

@@ -11,6 +11,7 @@ import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
 from la4vla.schema.observation import Observation
+from la4vla.schema.view import Shot, ViewProfile
 from la4vla.simulators.metaworld import VIEWS, MetaworldEnvironment, MetaworldExpert
 from la4vla.simulators.metaworld_tasks import HELD_OUT, SELECTIONS, TASKS, placement_seed
 
@@ -111,11 +112,25 @@ def test_views_are_upright_and_deterministic(name):
     # The robot stands at the left edge of the picture; its base is below its shoulder, where the view shows it.
     assert arm.mean() > 0.01
     assert columns.mean() < view.size_px / 2
-    if view.crop > 0.5:
+    if view.shots[0].crop > 0.5:
         lowest = columns[rows > np.quantile(rows, 0.9)].mean()
         assert lowest < columns.mean(), "the base is at the lower left"
     else:
         assert rows.mean() < view.size_px / 2, "the arm reaches in from above"
+    environment.close()
+
+
+def test_the_hand_sees_what_lies_below_it():
+    environment = MetaworldEnvironment("reach", VIEWS["tabletop_hand_64"])
+    images = environment.reset(1).images
+    assert list(images) == ["corner2", "gripperPOV"] == list(environment.embodiment.cameras)
+    before = images["gripperPOV"].astype(int)
+    red, green, blue = np.moveaxis(before[:, :32], -1, 0)
+    assert ((green > 2 * red) & (blue > 2 * red)).any(), "the turquoise finger reaches in from the left"
+    for _ in range(20):
+        hand = environment.step(np.array([0.0, 0.0, -1.0, 0.0]), look=False)
+    np.testing.assert_array_equal(hand.observation.images, {})
+    assert np.abs(environment.look().images["gripperPOV"].astype(int) - before).mean() > 3, "the table comes closer"
     environment.close()
 
 
@@ -133,9 +148,7 @@ def test_the_small_view_shows_what_the_published_one_shows():
 
 
 def test_a_crop_renders_the_same_pixels_as_the_whole_picture():
-    from dataclasses import replace
-
-    whole = replace(VIEWS["evo1_64"], name="whole", crop=1.0, size_px=96)
+    whole = ViewProfile("whole", (Shot("corner2", 96, rotate_deg=180),), 96, shadows=False, multisampling=0)
     images = []
     for view in (whole, VIEWS["evo1_64"]):
         environment = MetaworldEnvironment("drawer-open", view)

@@ -23,7 +23,7 @@ from la4vla.schema.statistics import Domain
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
 
-FORMAT = 1
+FORMAT = 2
 ROOM = "la4vla.models."
 KEYS = {"format", "backbone", "head", "domains", "normalization"}
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 # OSMesa renders on the processor and needs no display; whoever has a GPU sets MUJOCO_GL=egl.
 GL_PLATFORM = os.environ.setdefault("MUJOCO_GL", "osmesa").lower()
@@ -46,8 +46,9 @@ class Camera:
         view: How. Where the cameras are is the simulator's own affair: MuJoCo places them with the bodies.
         cameras: By name of the picture, name of the camera in the model.
         hidden_groups: Groups of geoms that are not drawn, such as collision shapes.
-        nearest_m: Distance from the cameras to the nearest large mesh, which sets how far meshes are thinned.
-        bottom_up: Whether ``view.rotate_deg`` is meant for pictures that begin with their lowest row.
+        nearest_m: By name of the picture, distance from its camera to the nearest large mesh, which sets how far meshes
+            are thinned.
+        bottom_up: Whether a shot's ``rotate_deg`` is meant for pictures that begin with their lowest row.
 
     Raises:
         ValueError: If the model has no such camera.
@@ -60,15 +61,14 @@ class Camera:
         model: mujoco.MjModel,
         view: ViewProfile,
         cameras: Mapping[str, str],
+        nearest_m: Mapping[str, float],
         hidden_groups: Sequence[int] = (),
-        nearest_m: float = 1.1,
         bottom_up: bool = False,
     ) -> None:
         self.view = view
         self._bottom_up = bottom_up
         self._model = copy.deepcopy(model)
-        self._crop_px = round(view.render_px * view.crop)
-        self._poses = {name: self._pose(camera) for name, camera in cameras.items()}
+        self._poses = {shot.camera: self._pose(cameras[shot.camera]) for shot in view.shots}
         self._prepare(nearest_m)
         self._scene = mujoco.MjvScene(self._model, maxgeom=1000)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
@@ -81,7 +81,7 @@ class Camera:
 
     def render(self, data: mujoco.MjData) -> dict[str, np.ndarray]:
         """The view of ``data``: by camera, ``(size_px, size_px, 3)`` uint8."""
-        return {name: self._finished(self._pixels(data, pose)) for name, pose in self._poses.items()}
+        return {shot.camera: self._finished(self._pixels(data, shot), shot) for shot in self.view.shots}
 
     def close(self) -> None:
         """Free what this view holds on the renderer."""
@@ -90,12 +90,12 @@ class Camera:
             self._context.free()
             self._context = None
 
-    def _pixels(self, data: mujoco.MjData, pose: mujoco.MjvCamera) -> np.ndarray:
-        side = self._crop_px
+    def _pixels(self, data: mujoco.MjData, shot: Shot) -> np.ndarray:
+        side, pose = _side_px(shot), self._poses[shot.camera]
         mujoco.mjv_updateScene(self._model, data, self._option, None, pose, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         for eye in self._scene.camera:
-            eye.frustum_bottom *= side / self.view.render_px
-            eye.frustum_top *= side / self.view.render_px
+            eye.frustum_bottom *= side / shot.render_px
+            eye.frustum_top *= side / shot.render_px
         pixels = np.empty((side, side, 3), dtype=np.uint8)
         _make_current()
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
@@ -103,9 +103,9 @@ class Camera:
         mujoco.mjr_readPixels(pixels, None, mujoco.MjrRect(0, 0, side, side), self._context)
         return pixels
 
-    def _finished(self, pixels: np.ndarray) -> np.ndarray:
+    def _finished(self, pixels: np.ndarray, shot: Shot) -> np.ndarray:
         # OpenGL's first row is the lowest one.
-        image = np.rot90(pixels if self._bottom_up else pixels[::-1], self.view.rotate_deg // 90)
+        image = np.rot90(pixels if self._bottom_up else pixels[::-1], shot.rotate_deg // 90)
         image = np.ascontiguousarray(image)
         if len(image) == self.view.size_px:
             return image
@@ -120,16 +120,25 @@ class Camera:
             raise ValueError(f"The simulator has no camera {camera!r}, which view {self.view.name!r} asks for.")
         return pose
 
-    def _prepare(self, nearest_m: float) -> None:
+    def _prepare(self, nearest_m: Mapping[str, float]) -> None:
         model, view = self._model, self.view
-        model.vis.global_.offwidth = model.vis.global_.offheight = self._crop_px
+        model.vis.global_.offwidth = model.vis.global_.offheight = max(_side_px(shot) for shot in view.shots)
         model.vis.quality.offsamples = view.multisampling
         if not view.shadows:
             model.vis.quality.shadowsize = 0
         if view.multisampling == 0:
-            narrowest = min(model.cam_fovy[pose.fixedcamid] for pose in self._poses.values())
-            footprint_m = 2 * nearest_m * np.tan(np.radians(narrowest / 2)) / view.render_px
-            _thin_meshes(model, footprint_m / 2, self.THIN_ABOVE_FACES)
+            footprints_m = [self._footprint_m(shot, nearest_m[shot.camera]) for shot in view.shots]
+            _thin_meshes(model, min(footprints_m) / 2, self.THIN_ABOVE_FACES)
+
+    def _footprint_m(self, shot: Shot, distance_m: float) -> float:
+        """Side of what one rendered pixel covers at a distance."""
+        angle = np.radians(self._model.cam_fovy[self._poses[shot.camera].fixedcamid] / 2)
+        return float(2 * distance_m * np.tan(angle) / shot.render_px)
+
+
+def _side_px(shot: Shot) -> int:
+    """Side of the part that survives the crop."""
+    return round(shot.render_px * shot.crop)
 
 
 def _thin_meshes(model: mujoco.MjModel, cell_m: float, above_faces: int) -> None:

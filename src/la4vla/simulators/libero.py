@@ -143,8 +143,8 @@ class LiberoEnvironment:
 
     def _open_camera(self, view: ViewProfile) -> Camera:
         model = self._simulator.sim.model._model
-        cameras = {name: SIMULATOR_CAMERAS[name] for name in view.camera.split("+")}
-        return Camera(model, view, cameras, hidden_groups=[COLLISION_SHAPES], nearest_m=NEAREST_M, bottom_up=True)
+        nearest_m = dict.fromkeys(SIMULATOR_CAMERAS, NEAREST_M)
+        return Camera(model, view, SIMULATOR_CAMERAS, nearest_m, hidden_groups=[COLLISION_SHAPES], bottom_up=True)
 
     def _observe(self, images: dict[str, np.ndarray]) -> Observation:
         robot, data = self._simulator.robots[0], self._simulator.sim.data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from la4vla.schema.embodiment import Embodiment
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 # A Panda arm. Position and axis-angle of the gripper in the world, whose axes are those of the robot's base. An action
 # is the controller's next goal relative to where the hand is, in the axes of the base: translation in units of 5 cm,
@@ -23,7 +23,10 @@ LIBERO = Embodiment(
 # By camera of the embodiment, the simulator's own name of it.
 SIMULATOR_CAMERAS: dict[str, str] = {"agentview": "agentview", "wrist": "robot0_eye_in_hand"}
 
-_BOTH = "+".join(LIBERO.cameras)
+
+def _both(render_px: int) -> tuple[Shot, ...]:
+    return tuple(Shot(camera, render_px, rotate_deg=180) for camera in LIBERO.cameras)
+
 
 # Every view shows both cameras. What is rotated is the picture as the package hands it out, lowest row first: rotated
 # by 180 degrees, "flipped on both axes", it is upright and mirrored, as are the pictures of all published data sets.
@@ -31,11 +34,11 @@ VIEWS: dict[str, ViewProfile] = {
     view.name: view
     for view in (
         # Of openpi, StarVLA and the data sets.
-        ViewProfile("libero_256", _BOTH, render_px=256, size_px=256, rotate_deg=180),
+        ViewProfile("libero_256", _both(256), size_px=256),
         # Of the Evo-1 and LA4VLA client.
-        ViewProfile("libero_448", _BOTH, render_px=448, size_px=448, rotate_deg=180),
+        ViewProfile("libero_448", _both(448), size_px=448),
         # For small policies: the same field of view, averaged down, without shadows and anti-aliasing, and with large
         # meshes thinned.
-        ViewProfile("libero_64", _BOTH, 128, 64, 180, shadows=False, multisampling=0),
+        ViewProfile("libero_64", _both(128), size_px=64, shadows=False, multisampling=0),
     )
 }

@@ -16,7 +16,7 @@ from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.observation import Observation, Step
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 from la4vla.simulators.metaworld_tasks import TASKS
 
 # The experts' proportional commands exceed the action bounds by design and are clipped here.
@@ -26,7 +26,7 @@ METAWORLD = Embodiment(
     name="metaworld",
     proprioception=("hand_x_m", "hand_y_m", "hand_z_m", "gripper_opening"),
     actions=("dx", "dy", "dz", "gripper_effort"),
-    cameras=("corner2",),
+    cameras=("corner2", "gripperPOV"),
     control_hz=80.0,
     gripper=3,
     gripper_action=3,
@@ -37,20 +37,31 @@ METAWORLD = Embodiment(
     up=(0.0, 0.0, 1.0),
 )
 
+# By camera, the distance to the nearest part of the robot with many triangles.
+NEAREST_M = {"corner2": 1.1, "gripperPOV": 0.2}
+
+
+def _corner(render_px: int, crop: float = 1.0, position_m: tuple[float, float, float] | None = None) -> Shot:
+    """The camera of all published views, which hangs upside down."""
+    return Shot("corner2", render_px, 180, crop, position_m)
+
+
 VIEWS: dict[str, ViewProfile] = {
     view.name: view
     for view in (
         # The view of the Evo-1 and LA4VLA evaluation clients.
-        ViewProfile("evo1", "corner2", render_px=480, size_px=448, rotate_deg=180, crop=2 / 3),
+        ViewProfile("evo1", (_corner(480, 2 / 3),), size_px=448),
         # The same field of view for small policies, without shadows, reflections and anti-aliasing, and with the
         # robot's meshes thinned to the pixel (see Camera).
-        ViewProfile("evo1_96", "corner2", 144, 96, 180, 2 / 3, shadows=False, multisampling=0),
-        ViewProfile("evo1_64", "corner2", 96, 64, 180, 2 / 3, shadows=False, multisampling=0),
+        ViewProfile("evo1_96", (_corner(144, 2 / 3),), 96, shadows=False, multisampling=0),
+        ViewProfile("evo1_64", (_corner(96, 2 / 3),), 64, shadows=False, multisampling=0),
         # For small policies: the middle of the table alone, averaged down from a large picture, so that a goal of two
         # centimetres is still three pixels wide, where evo1_64 shows one or none.
-        ViewProfile("tabletop_64", "corner2", 480, 64, 180, 0.4, shadows=False, multisampling=0),
+        ViewProfile("tabletop_64", (_corner(480, 0.4),), 64, shadows=False, multisampling=0),
+        # The same, and what the hand sees, in which an object that is about to be grasped is large.
+        ViewProfile("tabletop_hand_64", (_corner(480, 0.4), Shot("gripperPOV", 128)), 64, False, 0),
         # The view of lerobot/metaworld_mt50: a camera moved closer, no crop.
-        ViewProfile("lerobot", "corner2", 480, 480, 180, camera_position_m=(0.75, 0.075, 0.7)),
+        ViewProfile("lerobot", (_corner(480, position_m=(0.75, 0.075, 0.7)),), size_px=480),
     )
 }
 
@@ -84,8 +95,9 @@ class MetaworldEnvironment:
         self.max_steps = max_steps
         self.steps = 0
         self._simulator = _simulator(task)
-        if view is not None and view.camera_position_m is not None:
-            self._simulator.model.camera(view.camera).pos[:] = view.camera_position_m
+        for shot in () if view is None else view.shots:
+            if shot.position_m is not None:
+                self._simulator.model.camera(shot.camera).pos[:] = shot.position_m
         self._camera: Camera | None = None
         self.privileged = np.empty(0)
 
@@ -110,7 +122,8 @@ class MetaworldEnvironment:
         if self.view is None:
             return self._observe({})
         if self._camera is None:
-            self._camera = Camera(self._simulator.model, self.view, {self.view.camera: self.view.camera})
+            names = {camera: camera for camera in self.view.cameras}
+            self._camera = Camera(self._simulator.model, self.view, names, NEAREST_M)
         return self._observe(self._camera.render(self._simulator.data))
 
     def close(self) -> None:

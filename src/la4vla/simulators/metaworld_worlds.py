@@ -9,7 +9,7 @@ from la4vla.schema.view import ViewProfile
 from la4vla.simulators.metaworld import MetaworldEnvironment
 from la4vla.simulators.metaworld_official import OfficialEnvironment
 
-CORNER2_M = (1.3, -0.2, 1.1)  # where the package puts the camera that all views look through
+CORNER2_M = (1.3, -0.2, 1.1)  # where the package puts the camera that every view begins with
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class MetaworldWorlds:
         view: How images are made, or None for environments that never render.
         max_steps: Steps after which an episode is over.
         instructions: By task, what is said instead of the task's usual prompt.
-        camera_shifts_m: By task, how far the camera is moved.
+        camera_shifts_m: By task, how far the camera at the corner is moved.
         goals: By task, placement vectors ``(n,)`` of the official client's episodes; an environment's seed is then the
             number of the episode. None places by seed.
     """
@@ -46,6 +46,7 @@ class MetaworldWorlds:
     def _view(self, task: str) -> ViewProfile | None:
         if self.view is None or task not in self.camera_shifts_m:
             return self.view
-        x, y, z = self.view.camera_position_m or CORNER2_M
         dx, dy, dz = self.camera_shifts_m[task]
-        return replace(self.view, camera_position_m=(x + dx, y + dy, z + dz))
+        x, y, z = self.view.shots[0].position_m or CORNER2_M
+        moved = replace(self.view.shots[0], position_m=(x + dx, y + dy, z + dz))
+        return replace(self.view, shots=(moved, *self.view.shots[1:]))

@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from la4vla.data.readers.base import Key, Reader
 from la4vla.schema.episode import Episode
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 twin = runpy.run_path({program!r})
 
 class Seen(Reader):
     embodiment = twin["ARM"]
-    view = ViewProfile("seen", camera="left", render_px=32, size_px=32)
+    view = ViewProfile("seen", (Shot("left", 32),), size_px=32)
 
     def __init__(self, episodes: int = 5) -> None:
         self.episodes = episodes

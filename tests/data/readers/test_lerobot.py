@@ -16,6 +16,7 @@ from la4vla.data.readers.lerobot import LeRobotReader
 from la4vla.data.shards import Shards
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.embodiment import Embodiment
+from la4vla.schema.view import Shot
 
 VERSIONS = ("v2.1", "v3.0")
 OPEN = {"gripper_open": 1.0, "gripper_closed": 0.0, "size_px": 32}
@@ -118,7 +119,7 @@ def test_a_card_states_body_columns_and_cameras(lerobot, shown):
     episode = reader.read(reader.keys()[1], True, Counter())
     np.testing.assert_array_equal(episode.proprioception[:, 3:], demos[1].columns["grip"])
     assert [shown(image) for image in episode.frames["eye"]] == list(range(5))
-    assert reader.view.name == "mine_16" and reader.view.camera == "eye" and reader.view.render_px == 32
+    assert reader.view.name == "mine_16" and reader.view.shots == (Shot("eye", 32),)
 
 
 @pytest.mark.parametrize(

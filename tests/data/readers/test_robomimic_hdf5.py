@@ -62,7 +62,7 @@ def test_libero_pairs_each_action_with_the_observation_before_it(libero, shown):
     turned = episode.frames["wrist"]
     assert [shown(picture[::-1, ::-1]) for picture in turned] == [0, 1, 2, 3] == episode.frame_steps.tolist()
     assert shown(turned[2][::-1, ::-1]) == 2 and len(turned[1:3]) == 2
-    assert reader.view.rotate_deg == 180 and reader.view.name == "libero_32"
+    assert reader.view.shots[0].rotate_deg == 180 and reader.view.name == "libero_32"
     assert LiberoHdf5Reader(str(libero), size_px=16).view.name == "libero_32_to_16"
 
 

@@ -20,7 +20,7 @@ from la4vla.models.policy import Policy
 from la4vla.models.published import domains, official_folder, policies
 from la4vla.models.published.official_internvl3 import OfficialInternVL3
 from la4vla.schema.embodiment import Embodiment
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 # Makes the model in plain torch importable by name.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from literal import Literal, random_weights
 
 ARM = Embodiment("arm", ("x_m", "y_m", "z_m", "opening"), ("dx", "dy", "dz", "grip"), ("a", "b", "c"), 10.0)
-VIEW = ViewProfile("front", "front", 16, 16)
+VIEW = ViewProfile("front", (Shot("front", 16),), 16)
 CONFIG = {
     "vlm_name": "OpenGVLab/InternVL3-1B", "action_head": "flowmatching", "return_cls_only": False, "horizon": 4,
     "action_horizon": None, "per_action_dim": 6, "state_dim": 5, "num_layers": 2, "num_heads": 2, "dropout": 0.2,

@@ -17,7 +17,7 @@ from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
 from la4vla.data.video import VideoClip
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 
 class LeRobotReader(Reader):
@@ -70,8 +70,8 @@ class LeRobotReader(Reader):
         _check_body(meta, embodiment, self._felt, self._done)
         self.view: ViewProfile | None = None
         if self._videos:
-            height = _height_px(meta, next(iter(self._videos.values())))
-            self.view = ViewProfile(f"{embodiment.name}_{size_px}", "+".join(self._videos), height, size_px)
+            shots = tuple(Shot(camera, _height_px(meta, key)) for camera, key in self._videos.items())
+            self.view = ViewProfile(f"{embodiment.name}_{size_px}", shots, size_px)
 
     def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:
         """Keys in the order of the data set; ``tasks`` holds instructions or their slugs.

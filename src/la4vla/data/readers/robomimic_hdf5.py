@@ -17,7 +17,7 @@ from la4vla.data.readers.hdf5_frames import Hdf5Frames
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
-from la4vla.schema.view import ViewProfile
+from la4vla.schema.view import Shot, ViewProfile
 
 # robosuite's Panda under its operational-space controller: an action of 1 is 5 cm or 0.5 rad.
 ROBOSUITE_PANDA = Embodiment(
@@ -170,7 +170,7 @@ class RobomimicHdf5Reader(Reader):
         if not size:
             raise ValueError(f"No demonstration has an array obs/{array} for camera {camera}; give other cameras.")
         name = f"{self.embodiment.name}_{size if size == height else f'{height}_to_{size}'}"
-        return ViewProfile(name, "+".join(self._cameras), height, size, self.rotate_deg)
+        return ViewProfile(name, tuple(Shot(camera, height, self.rotate_deg) for camera in self._cameras), size)
 
     def _shapes(self, array: str) -> Iterator[tuple[int, int]]:
         """Heights and widths of the pictures in ``array``, one demonstration after the other."""

@@ -62,7 +62,7 @@ class Prompt:
         self._tails: dict[str, Tensor] = {}
 
     def layout(self, instructions: Sequence[str], visible: Tensor, drop: bool) -> Layout:
-        """Tokens of ``instructions`` behind the views of ``visible``, a ``(B, V)`` bool tensor with V <= views.
+        """Tokens of ``instructions`` behind the views of ``visible``, a ``(B, V)`` bool tensor.
 
         Args:
             instructions: B strings.
@@ -70,10 +70,11 @@ class Prompt:
             drop: Whether masked image tokens are left out, or kept under a False mask.
 
         Raises:
-            ValueError: If there are more views than slots, or an instruction is too long or holds an image token.
+            ValueError: If a view is visible that has no slot, or an instruction is too long or holds an image token.
         """
-        if visible.shape[1] > self.views:
+        if visible[:, self.views :].any():
             raise ValueError(f"The backbone has {self.views} view slots, the batch {visible.shape[1]}: raise `views`.")
+        visible = visible[:, : self.views]
         tails = [self._tail(instruction) for instruction in instructions]
         lengths = torch.tensor([len(tail) for tail in tails])
         tail = pad_sequence(tails, batch_first=True, padding_value=self.pad)
