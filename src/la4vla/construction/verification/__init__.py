@@ -1,0 +1,1 @@
+"""The page on which people rate segments, and what is behind it."""

@@ -1,0 +1,165 @@
+"""Ratings in SQLite: what was said to be saved is on disk, whatever happens to the process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from la4vla.construction.rating import Rating
+
+SCHEMA_VERSION = 1
+TABLES = """
+CREATE TABLE annotators (name TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE);
+CREATE TABLE ratings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    request TEXT NOT NULL UNIQUE,
+    withdrawn INTEGER NOT NULL DEFAULT 0,
+    segment TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    quality INTEGER NOT NULL CHECK (quality BETWEEN 0 AND 3),
+    confidence INTEGER NOT NULL CHECK (confidence BETWEEN 0 AND 2),
+    shift_start INTEGER NOT NULL,
+    shift_stop INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    rated_at TEXT NOT NULL,
+    length INTEGER,
+    instruction TEXT
+);
+CREATE INDEX by_segment ON ratings (segment, annotator);
+"""
+COLUMNS = (
+    "segment", "annotator", "quality", "confidence", "shift_start", "shift_stop", "note", "rated_at", "length",
+    "instruction",
+)  # fmt: skip
+
+
+class RatingStore:
+    """The ratings and annotators of one set of segments; several threads and processes may use one file at once.
+
+    Nothing is ever overwritten: rating again adds a row, the last row that was not withdrawn counts, and withdrawing
+    it brings back the one before. Every call that writes returns after its commit is synced to disk (WAL, synchronous).
+
+    Args:
+        path: The database; made where it does not exist, for its owner alone, because it holds the tokens.
+
+    Raises:
+        ValueError: If the file is something else, or of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ValueError(f"{self.path} cannot be used as a database of ratings: {error}.") from error
+
+    def _prepare(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in TABLES.split(";"):
+                    self._database.execute(statement)
+                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise ValueError(
+                    f"{self.path} has version {version}, this program reads version {SCHEMA_VERSION}. Export its "
+                    "ratings with the program that wrote it, and import them into a new database."
+                )
+        finally:
+            self._database.execute("COMMIT")
+
+    def token(self, annotator: str) -> str:
+        """The token of ``annotator``, drawn at first use and kept."""
+        with self._lock:
+            self._database.execute(
+                "INSERT OR IGNORE INTO annotators VALUES (?, ?)", (annotator, secrets.token_urlsafe(16))
+            )
+            (token,) = self._database.execute(
+                "SELECT token FROM annotators WHERE name = ?", (annotator,)
+            ).fetchone()  # fmt: skip
+        return str(token)
+
+    def holder(self, token: str) -> str | None:
+        """Whose token this is, or None."""
+        with self._lock:
+            row = self._database.execute("SELECT name FROM annotators WHERE token = ?", (token,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def add(self, rating: Rating, request: str) -> None:
+        """Keep a rating. A ``request`` that was kept before is kept once, so that senders may send again."""
+        self._insert([(request, rating)])
+
+    def withdraw(self, request: str, annotator: str) -> None:
+        """Take back the rating kept as ``request``.
+
+        Raises:
+            LookupError: If ``annotator`` gave no such rating.
+        """
+        with self._lock:
+            changed = self._database.execute(
+                "UPDATE ratings SET withdrawn = 1 WHERE request = ? AND annotator = ?", (request, annotator)
+            ).rowcount
+        if not changed:
+            raise LookupError(f"{annotator} gave no rating {request!r} that could be taken back.")
+
+    def merge(self, ratings: Iterable[Rating]) -> int:
+        """Add ratings from elsewhere, all or none, and return how many were added; the later of two wins."""
+        kept = {(r.segment, r.annotator): r.rated_at for r in self.ratings()}
+        new = [r for r in ratings if (r.segment, r.annotator) not in kept or r.rated_at > kept[r.segment, r.annotator]]
+        self._insert([(secrets.token_urlsafe(16), rating) for rating in new])
+        return len(new)
+
+    def ratings(self) -> list[Rating]:
+        """The ratings that count: of every segment and annotator the last one."""
+        return [rating for _, rating in self.requests()]
+
+    def requests(self, annotator: str | None = None) -> list[tuple[str, Rating]]:
+        """The same in the order they were given, with their requests; of all annotators, or of one."""
+        # SQLite takes the bare columns from the row that holds the maximum.
+        query = (
+            f"SELECT MAX(id), request, {', '.join(COLUMNS)} FROM ratings WHERE NOT withdrawn "
+            "AND (?1 IS NULL OR annotator = ?1) GROUP BY segment, annotator ORDER BY 1"
+        )
+        with self._lock:
+            rows = self._database.execute(query, (annotator,)).fetchall()
+        return [(row[1], Rating(**dict(zip(COLUMNS, row[2:], strict=True)))) for row in rows]
+
+    def version(self) -> tuple[int, int]:
+        """Two numbers that change whenever the ratings do."""
+        with self._lock:
+            row = self._database.execute("SELECT COUNT(*), COALESCE(SUM(withdrawn), 0) FROM ratings").fetchone()
+        return int(row[0]), int(row[1])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _insert(self, rows: Iterable[tuple[str, Rating]]) -> None:
+        names, marks = ", ".join(("request", *COLUMNS)), ", ".join("?" * (len(COLUMNS) + 1))
+        values = [(request, *(getattr(rating, name) for name in COLUMNS)) for request, rating in rows]
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(f"INSERT OR IGNORE INTO ratings ({names}) VALUES ({marks})", values)
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def now() -> str:
+    """This moment in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
