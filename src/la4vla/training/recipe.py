@@ -30,12 +30,13 @@ from la4vla.training.callbacks.progress import progress
 from la4vla.training.callbacks.throughput import Throughput
 from la4vla.training.chain import finished_policy, run_name
 from la4vla.training.checkpoint_io import AtomicCheckpointIO
+from la4vla.training.machine import fastest_precision
 from la4vla.training.module import PolicyModule
 from la4vla.training.run import Run
 
 TRAINER_DEFAULTS = {
     "max_epochs": -1,
-    "precision": "bf16-mixed",
+    "precision": fastest_precision(),
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 0,
     "use_distributed_sampler": False,
@@ -105,7 +106,7 @@ class Recipe(LightningCLI):
         runs = Path(self.config.runs)
         self.sources = {k: {"shards": s.shards, "vision": s.vision} for k, s in self.config.data.sources.items()}
         for source in self.sources.values():
-            ensure_built(Path(source["shards"]))
+            ensure_built(source["shards"])
         self.predecessor = self.config.after or self.config.start
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False, format="yaml"))
         for key in INCIDENTAL:
