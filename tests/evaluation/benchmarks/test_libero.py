@@ -51,6 +51,18 @@ def test_a_policy_sees_both_views_and_is_filmed():
     assert trajectory.frame_steps == [0, 4, 7] and trajectory.frames[0].shape == (64, 128, 3)
 
 
+@pytest.mark.libero
+def test_the_number_of_workers_changes_nothing():
+    tasks, seen = [MILK, SELECTIONS["spatial"][2]], []
+    for processes in (1, 2):
+        run = benchmark(tasks=tasks, episodes=2, max_steps=12, replan_every=5, processes=processes, environments=4)
+        seen.append(run.run(Stirrer(), "stirrer").trajectories)
+    for one, other in zip(*seen, strict=True):
+        assert (one.task, one.seed, one.steps, one.success) == (other.task, other.seed, other.steps, other.success)
+        np.testing.assert_array_equal(one.actions, other.actions)
+        np.testing.assert_array_equal(one.proprioception, other.proprioception)
+
+
 def test_episodes_are_official_states_and_limits_those_of_the_protocol():
     jobs = benchmark(tasks="long", episodes=3, first_placement=4).jobs
     assert [(job.task, job.seed) for job in jobs[:4]] == [
