@@ -55,7 +55,7 @@ def make(tmp_path, episode):
 
 def shown(footage: Footage, key: str):
     clip = footage.clip(key)
-    steps = [int(round(float(np.mean(s.frame(f, "corner2"))))) for s, f in clip.sources]
+    steps = [round(float(np.mean(s.frame(f, "corner2")))) for s, f in clip.sources]
     np.testing.assert_array_equal(clip.frame_steps, steps)  # every frame shows the step that it names
     return clip.first, clip.start, clip.stop, clip.last
 

@@ -153,7 +153,7 @@ def test_ratings_go_in_and_out_or_not_at_all(card, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"bad\.jsonl, line 2 is not valid JSON"):
         main([str(card), f"import_from={tmp_path / 'bad.jsonl'}"])
     (tmp_path / "strange.jsonl").write_text(lines[0].replace("zoe", "kim") + "\n" + lines[0].replace("001", "999"))
-    with pytest.raises(LookupError, match="zoe rated segment999, which is no segment of .* nothing was imported"):
+    with pytest.raises(LookupError, match=r"zoe rated segment999, which is no segment of .* nothing was imported"):
         main([str(card), f"import_from={tmp_path / 'strange.jsonl'}"])
     main([str(card), f"export_to={tmp_path / 'out.jsonl'}"])
     assert len(read_ratings(tmp_path / "out.jsonl")) == 2

@@ -87,7 +87,7 @@ def application(desk: Desk) -> FastAPI:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to ``host`` and ``port``.
+    """A socket that listens at ``host`` and ``port``.
 
     Raises:
         OSError: If the port is taken or the address is none of this machine.
@@ -97,10 +97,11 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(128)  # whoever follows a link before the server is up waits, instead of being refused
     except OSError as error:
         bound.close()
         why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror or error})"
-        raise OSError(error.errno, f"Port {port} of {host} {why}; choose another with port=... or host=...") from error
+        raise OSError(f"Port {port} of {host} {why}; choose another with port=... or host=...") from error
     return bound
 
 

@@ -6,13 +6,13 @@ import { Outbox } from "/page/outbox.js";
 import { Player, discard, load } from "/page/player.js";
 
 const QUALITY = [
-  ["Unusable", "no single action, or words and motion disagree"],
+  ["Unusable", "no single action, or words miss it"],
   ["Low", "boundary, label or words too far off to train on"],
   ["Acceptable", "right on the whole, small faults"],
   ["High", "boundaries, label and words all fit"],
 ];
 const CONFIDENCE = ["low", "medium", "high"];
-const RECONNECT_MS = 1000, PROGRESS_MS = 5000;
+const RECONNECT_MS = 1000, PROGRESS_MS = 5000, REDRAW_MS = 40;
 const $ = (id) => document.getElementById(id);
 
 let who = null; // {name, token}
@@ -137,6 +137,7 @@ async function open(index, kept) {
   const { quality, confidence, shift_start, shift_stop, note } = facts.ratings[segment] ?? blank(segment);
   draft = kept ?? { segment, quality, confidence, shift_start, shift_stop, note };
   clip = player.clip = null;
+  delete $("stage").dataset.segment;
   $("note").value = draft.note;
   showDraft();
   const slow = setTimeout(() => ($("curtain").textContent = "Waiting for the clip …"), 250);
@@ -145,6 +146,7 @@ async function open(index, kept) {
     if (facts.queue[at] !== segment) return;
     clip = found;
     $("curtain").textContent = "";
+    $("stage").dataset.segment = segment;
     player.show(clip, ...boundaries());
   } catch (fault) {
     if (facts.queue[at] === segment) $("curtain").textContent = `This clip cannot be shown: ${fault.message}`;
@@ -216,7 +218,7 @@ function showDraft() {
     const moved = (shift, what) => (shift ? `${what} ${Math.abs(shift / hz).toFixed(2)} s ${shift < 0 ? "earlier" : "later"}` : null);
     const moves = [moved(draft.shift_start, "start"), moved(draft.shift_stop, "end")].filter(Boolean).join(", ");
     $("context").replaceChildren(
-      text(reach(clip.start - clip.first, clip.first === 0 ? "the episode begins there" : "no frames of that are in this set", "before it")),
+      text(reach(clip.start - clip.first, clip.first === 0 ? "the episode begins there" : "that is not in this set", "before it")),
       text(`${moves ? `Moved: ${moves} · ` : ""}${player.surroundings ? "surroundings too · " : ""}${player.speed.toFixed(2)}× speed`),
       text(reach(clip.last - clip.stop, "no more is recorded in this set", "after it")),
     );
@@ -235,8 +237,11 @@ function reach(steps, why, where) {
   return steps ? `${(steps / facts.control_hz).toFixed(2)} s recorded ${where}` : `Nothing ${where}: ${why}`;
 }
 
-function draw(step) {
-  if (!clip || !draft) return;
+let drawn = 0;
+
+function draw(step, now) {
+  if (!clip || !draft || now - drawn < REDRAW_MS) return;
+  drawn = now;
   const [start, stop] = boundaries();
   const view = { start, stop, at: step, hz: facts.control_hz };
   drawTimeline($("timeline"), clip, view);

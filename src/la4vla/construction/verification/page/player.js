@@ -44,7 +44,7 @@ export class Player {
     if (this.clip) {
       if (this.playing) this.advance(passed);
       this.draw();
-      this.moved(this.at);
+      this.moved(this.at, now);
     }
     requestAnimationFrame((next) => this.tick(next));
   }

@@ -1,0 +1,119 @@
+"""The page in real browsers: two annotators at once, by keyboard alone, with the server killed under them."""
+
+from __future__ import annotations
+
+import pytest
+
+from la4vla.construction.agreement import Agreement
+from la4vla.construction.rating import Rating
+from la4vla.construction.verification.store import RatingStore
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+NAMES = ("anna", "ben")
+
+
+@pytest.fixture
+def windows(tmp_path):
+    """A browser window for each annotator, with a profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        contexts = [
+            play.chromium.launch_persistent_context(
+                tmp_path / f"profile {name}", executable_path="/usr/bin/chromium", headless=True, args=FLAGS,
+                viewport={"width": 1280, "height": 800}, timeout=120_000,
+            )
+            for name in NAMES
+        ]  # fmt: skip
+        for context in contexts:
+            context.set_default_timeout(120_000)
+        yield {name: context.new_page() for name, context in zip(NAMES, contexts, strict=True)}
+        for context in contexts:
+            context.close()
+
+
+def scores(name: str, n: int) -> tuple[int, int]:
+    """What ``name`` thinks of the clip number ``n``; the two differ now and then."""
+    return (n + (name == "ben" and n % 5 == 0)) % 4, (n + len(name)) % 3
+
+
+def rate(page, name: str, segment: str, n: int) -> None:
+    page.locator(f'#stage[data-segment="{segment}"]').wait_for()
+    quality, confidence = scores(name, n)
+    page.keyboard.press(str(quality))
+    page.keyboard.press("asd"[confidence])
+    if n % 7 == 3:
+        page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("n")
+        page.keyboard.type(f"clip {n} of {name}")
+        page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.browser
+def test_two_annotators_rate_twenty_clips_each_while_the_server_is_killed(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]", "double_share=0.4")
+    queues = {
+        name: server.ask("/api/session", {"name": name, "token": server.tokens[name]})[1]["queue"][:20]
+        for name in NAMES
+    }
+    for name, page in windows.items():
+        page.goto(f"{server.address}/#{name}:{server.tokens[name]}")
+    for n in range(10):
+        for name, page in windows.items():
+            rate(page, name, queues[name][n], n)
+    server.kill()
+    for name, page in windows.items():  # the next clip was fetched ahead, and its rating waits in the page
+        rate(page, name, queues[name][10], 10)
+        page.get_by_text("server away, 1 kept here").wait_for()
+    server.start()
+    for n in range(11, 20):
+        for name, page in windows.items():
+            rate(page, name, queues[name][n], n)
+            if n == 15:
+                page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+                page.reload()
+    for page in windows.values():
+        page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+        page.locator("#yours").get_by_text("20 of 21", exact=True).wait_for()
+    ratings = RatingStore(card.with_suffix(".ratings.sqlite")).ratings()
+    assert len(ratings) == 40
+    found = {(r.annotator, r.segment): (r.quality, r.confidence, bool(r.shift_stop), r.note) for r in ratings}
+    assert found == {
+        (name, segment): (*scores(name, n), n % 7 == 3, f"clip {n} of {name}" if n % 7 == 3 else "")
+        for name in NAMES
+        for n, segment in enumerate(queues[name])
+    }
+    shown = windows["anna"].locator("#all div", has_text="α")
+    shown.get_by_text(f"{Agreement.of(ratings).alpha:.2f}", exact=True).wait_for()
+
+
+@pytest.mark.browser
+def test_undo_and_quick_mode_and_a_wrong_token(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]", "double_share=0.4")
+    page = windows["anna"]
+    page.goto(f"{server.address}/#anna:wrong")
+    page.get_by_text("That is not anna's token").wait_for()
+    page.locator("#name").fill("anna")
+    page.locator("#token").fill(server.tokens["anna"])
+    page.keyboard.press("Enter")
+    page.locator("#stage[data-segment]").wait_for()
+    first = page.locator("#stage").get_attribute("data-segment")
+    page.keyboard.press("Enter")
+    page.get_by_text("Give a quality first").wait_for()
+    page.keyboard.press("q")
+    page.keyboard.press("3")
+    page.keyboard.press("d")
+    page.locator("#yours").get_by_text("1 of 21", exact=True).wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    page.keyboard.press("z")
+    page.locator(f'#stage[data-segment="{first}"]').wait_for()
+    page.locator("#yours").get_by_text("0 of 21", exact=True).wait_for()
+    page.keyboard.press("0")  # confidence is still there: saved at once
+    page.locator("#yours").get_by_text("1 of 21", exact=True).wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    kept = RatingStore(card.with_suffix(".ratings.sqlite")).ratings()
+    assert [(type(r), r.segment, r.quality, r.confidence) for r in kept] == [(Rating, first, 0, 2)]
