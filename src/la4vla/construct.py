@@ -36,6 +36,8 @@ def main(words: Sequence[str] | None = None) -> None:
             console.print("dropped: " + ", ".join(f"{n} × {reason}" for reason, n in manifest.dropped.items()))
         for sentence in manifest.unusable:
             console.print(sentence, markup=False, highlight=False)
+    for sentence in declaration.waiting.values():
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for line in declaration.card.segmenter.account() if declaration.card.segmenter else []:
         console.print(line, highlight=False)
 

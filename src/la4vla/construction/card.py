@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +72,26 @@ class Card:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A card with its own words: ``words`` is what the manifest keeps, ``folder`` where the sets go."""
+    """A card with its own words.
+
+    Args:
+        card: The card, with the exports that can be built now.
+        words: What the manifest keeps.
+        folder: Where the sets go.
+        waiting: By export that cannot be built yet, a sentence saying what it waits for.
+    """
 
     card: Card
     words: Mapping[str, Any]
     folder: Path
+    waiting: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_card(words: Sequence[str]) -> Declaration:
     """Parse ``card.yaml [key=value ...]``.
 
     Raises:
-        ValueError: If no card is named, or its parts do not fit together.
+        ValueError: If no card is named, its parts do not fit together, or all of its exports wait for ratings.
         FileNotFoundError: If the card does not exist.
     """
     files = card_files(words, "Name the card to build from, for example shards/metaworld.yaml.")
@@ -94,4 +102,17 @@ def read_card(words: Sequence[str]) -> Declaration:
     declared = yaml.safe_load(parser.dump(config, skip_none=False))
     card: Card = Card(**{k: v for k, v in vars(parser.instantiate_classes(config)).items() if k != "config"})
     folder = Path(card.folder) if card.folder else Path(files[0]).with_suffix("")
-    return Declaration(card, {k: v for k, v in declared.items() if k not in MEANS}, folder)
+    waiting = {
+        name: f"Export {name!r} waits for the ratings {export.ratings.path}: rate the segments with "
+        f"python -m la4vla.verify {files[0]}, and write them there with export_to={export.ratings.path}."
+        for name, export in card.exports.items()
+        if export.ratings is not None and not export.ratings.ready
+    }
+    ready = {name: export for name, export in card.exports.items() if name not in waiting}
+    if not ready:
+        raise ValueError(next(iter(waiting.values())))
+    for name, export in ready.items():
+        if export.ratings is not None:  # what they say is what the set depends on, not where they lie
+            declared["exports"][name]["ratings"] |= {"path": None, "sha256": export.ratings.sha256}
+    kept = {key: value for key, value in declared.items() if key not in MEANS}
+    return Declaration(replace(card, exports=ready), kept, folder, waiting)
