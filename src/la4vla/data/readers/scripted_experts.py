@@ -171,13 +171,13 @@ class ScriptedExperts(Reader):
         proprioception: list[np.ndarray] = []
         privileged: list[np.ndarray] = []
         actions: list[np.ndarray] = []
-        images: dict[str, list[np.ndarray]] = {camera: [] for camera in self.embodiment.cameras} if frames else {}
+        images: dict[str, list[np.ndarray]] = {}
         solved_at: int | None = None
         observation = stage.reset(seed, look=False)
         while len(actions) < (self.max_steps if solved_at is None else solved_at + self.linger_steps):
             if frames and len(actions) % self.frame_every == 0:
                 for camera, image in stage.look().images.items():
-                    images[camera].append(image)
+                    images.setdefault(camera, []).append(image)
             proprioception.append(observation.proprioception)
             privileged.append(stage.privileged)
             actions.append(expert.act(privileged[-1]))
