@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from la4vla.construction.instructions import TEMPLATES, write_instruction
-from la4vla.schema.primitives import Primitive, Status
+from la4vla.construction.instruction_rules import check_instruction
+from la4vla.construction.instructions import EXTENTS, TEMPLATES, write_instruction
+from la4vla.schema.primitives import DEFINITIONS, Motion, Primitive, Status
 
 DIRECTED = [Primitive.LIFT, Primitive.LOWER, Primitive.TRANSPORT, Primitive.MOVE]
 
@@ -30,6 +31,18 @@ def test_status_is_stated_and_no_wording_serves_both():
     assert write_instruction(Primitive.WAIT, (), Status.EMPTY, "a").endswith("while holding nothing")
 
 
+@pytest.mark.parametrize("magnitude", ["slightly", "far"])
+@pytest.mark.parametrize("primitive", [p for p in Primitive if DEFINITIONS[p].motion is Motion.TRANSLATION])
+def test_how_far_is_said_in_words_that_keep_the_rules(primitive, magnitude):
+    where = {Primitive.LIFT: ("upward",), Primitive.LOWER: ("downward",)}.get(primitive, ("left", "forward"))
+    status = DEFINITIONS[primitive].status or Status.EMPTY
+    words = {write_instruction(primitive, where, status, str(i), magnitude) for i in range(300)}
+    assert len(words) == len(TEMPLATES[primitive]) * len(EXTENTS[magnitude])
+    assert not words & {write_instruction(primitive, where, status, str(i)) for i in range(100)}
+    assert all(check_instruction(w, primitive, where) == [] for w in words)
+    assert all(" and ".join(where) in w for w in words)
+
+
 def test_wordings_are_pinned():
     # A change here changes every shard built before.
     written = [write_instruction(Primitive.MOVE, ("forward",), Status.EMPTY, f"push-0001/{i}") for i in range(3)]
@@ -38,3 +51,5 @@ def test_wordings_are_pinned():
         "move the gripper forward while holding nothing",
         "go forward without holding anything",
     ]
+    far = write_instruction(Primitive.MOVE, ("forward",), Status.EMPTY, "push-0001/0", "far")
+    assert far == "move forward a long distance while holding nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from la4vla.construction.magnitudes import Magnitude
 from la4vla.schema.primitives import Primitive, Status
 
 # {where} is filled with direction words, or for rotations with a turn or an orientation, and is present wherever a
@@ -93,8 +94,29 @@ TEMPLATES: dict[Primitive, tuple[str, ...]] = {
 STATUS_WORDS = {Status.HOLDING: "while holding the object", Status.EMPTY: "while holding nothing"}
 
 
-def write_instruction(primitive: Primitive, directions: Sequence[str], status: Status, variant: str) -> str:
-    """The instruction of a segment; which template is taken is a hash of ``variant``, the same on every machine.
+# How a direction is said of a motion that is shorter or longer than most.
+EXTENTS: dict[Magnitude | None, tuple[str, ...]] = {
+    None: ("{where}",),
+    "slightly": ("slightly {where}", "a little {where}", "{where} slightly", "{where} a short distance"),
+    "far": ("far {where}", "a long way {where}", "{where} a long way", "{where} a long distance"),
+}
+
+
+def write_instruction(
+    primitive: Primitive,
+    directions: Sequence[str],
+    status: Status,
+    variant: str,
+    magnitude: Magnitude | None = None,
+) -> str:
+    """The instruction of a segment; which wording is taken is a hash of ``variant``, the same on every machine.
+
+    Args:
+        primitive: What the segment does.
+        directions: Words for where to, the dominant one first; of a rotation, the turn or the pose.
+        status: Whether something is held.
+        variant: What the wording is drawn by, the segment's key.
+        magnitude: A word for how far, or None for a motion of common length.
 
     Raises:
         ValueError: If a primitive that needs a direction has none.
@@ -102,6 +124,9 @@ def write_instruction(primitive: Primitive, directions: Sequence[str], status: S
     templates = TEMPLATES[primitive]
     digest = hashlib.sha256(variant.encode()).digest()
     template = templates[int.from_bytes(digest[:4], "big") % len(templates)]
+    extents = EXTENTS[magnitude]
+    extent = extents[int.from_bytes(digest[4:8], "big") % len(extents)]
     if "{where}" in template and not directions:
         raise ValueError(f"The instruction of a {primitive} segment must state a direction, got none.")
-    return template.format(where=" and ".join(directions), status=STATUS_WORDS[status])
+    where = extent.format(where=" and ".join(directions))
+    return template.format(where=where, status=STATUS_WORDS[status])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,10 @@ class Embodiment:
         up: Likewise upward, against gravity.
         gripper_action: Dimension of ``actions`` that commands the gripper, or None without one that is known.
         gripper_action_open: Value of that dimension that opens fully; ``gripper_action_closed`` that closes.
+        orientation: The dimensions of ``proprioception`` holding the end effector's orientation in the frame of
+            ``position``, its z-axis pointing out of the gripper; None without one.
+        orientation_form: What these are: a rotation vector (3), roll, pitch and yaw about fixed axes (3), or a
+            quaternion (4); radians.
     """
 
     name: str
@@ -45,6 +49,10 @@ class Embodiment:
     gripper_action: int | None = None
     gripper_action_open: float = -1.0
     gripper_action_closed: float = 1.0
+    # These two say how to read numbers whose meaning the names already fix: bodies that differ in them alone are equal,
+    # so that policies from before they were recorded still fit.
+    orientation: tuple[int, ...] | None = field(default=None, compare=False)
+    orientation_form: Literal["axis_angle", "euler_xyz", "quaternion_xyzw"] = field(default="axis_angle", compare=False)
 
     def direction(self, word: str) -> np.ndarray:
         """The base-frame unit vector a direction word commands, shape ``(3,)``.

@@ -18,6 +18,7 @@ LIBERO = Embodiment(
     gripper_open=0.04,
     gripper_closed=0.0,
     gripper_action=6,
+    orientation=(3, 4, 5),
 )
 
 # By camera of the embodiment, the simulator's own name of it.

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from la4vla.construction.consistency import Consistency
+from la4vla.construction.instruction_rules import check_instruction
+from la4vla.construction.magnitudes import Magnitudes
 from la4vla.construction.segmenters.kinematic import KinematicSegmenter
-from la4vla.schema.primitives import Primitive
+from la4vla.schema.primitives import DEFINITIONS, Motion, Primitive
 
-MOTIONS = {Primitive.MOVE, Primitive.LIFT, Primitive.LOWER, Primitive.TRANSPORT}
+MOTIONS = {p for p in Primitive if DEFINITIONS[p].motion is Motion.TRANSLATION}
 
 
 def outline(episode, **settings):
@@ -121,3 +123,94 @@ def test_commands_that_are_openings_and_none_at_all_cut_alike(pick):
     assert KinematicSegmenter().segment(replace(pick, embodiment=body, actions=openings)) == cut
     unknown = replace(pick, embodiment=replace(body, gripper_action=None, gripper_closed=0.4))
     assert [s.primitive for s in KinematicSegmenter().segment(unknown)] == [s.primitive for s in cut]
+
+
+STAGES = [("downward", 30, 1.0), ("forward", 40, 1.0), ("left", 40, 0.8), ("backward", 40, 0.8), ("upward", 30, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("begins", "primitive", "way"),
+    [(50, "push", "forward"), (90, "push", "left"), (130, "pull", "backward"), (160, "pull", "upward")],
+)
+def test_a_motion_that_is_held_back_is_an_interaction_from_there_on(lagging, tiny_arm, begins, primitive, way):
+    episode = lagging(tiny_arm, STAGES, [(begins, begins + 16, 0.5)])
+    told = {row[2]: row for row in outline(episode)}
+    start, _, _, directions = told.pop(primitive)
+    assert start == pytest.approx(begins, abs=6) and directions == (way,)
+    assert set(told) == {"move"}
+    assert {row[2] for row in outline(lagging(tiny_arm, STAGES))} == {"move"}
+    assert {row[2] for row in outline(episode, contacts=None)} == {"move"}
+
+
+def test_a_hand_that_is_stopped_on_its_way_down_presses(lagging, tiny_arm):
+    stages = [("forward", 60, 1.0), ("downward", 40, 1.0)]
+    last = KinematicSegmenter().segment(lagging(tiny_arm, stages, [(80, 100, 0.02)]))[-1]
+    assert last.primitive is Primitive.PRESS and last.directions == ("downward",)
+    assert "press" in last.instruction and "downward" in last.instruction
+
+
+def test_a_hand_that_comes_down_to_what_it_slides_along_does_not_press(lagging, tiny_arm):
+    stages = [("backward", 60, 1.0), ("downward", 40, 1.0), ("left", 40, 1.0)]
+    assert "press" not in {row[2] for row in outline(lagging(tiny_arm, stages, [(85, 100, 0.4)]))}
+    stages = [("backward", 60, 1.0), ("downward", 40, 1.0), ("upward", 40, 1.0)]
+    assert "press" in {row[2] for row in outline(lagging(tiny_arm, stages, [(85, 100, 0.4)]))}
+
+
+def test_a_hand_held_back_before_it_grasps_is_aligning(lagging, tiny_arm):
+    episode = lagging(tiny_arm, [*STAGES, ("downward", 40, 1.0)], [(190, 220, 0.4)])
+    assert any(row[2] == "press" for row in outline(episode))
+    actions, numbers = episode.actions.copy(), episode.proprioception.copy()
+    actions[-20:], numbers[-20:, 3] = [0, 0, 0, 1], np.linspace(1.0, 0.5, 20)
+    grasping = replace(episode, actions=actions, proprioception=numbers)
+    assert [row[2] for row in outline(grasping)][-2:] == ["move", "grasp"]
+
+
+@pytest.mark.parametrize(
+    ("rotvec", "opening", "primitive", "word"),
+    [
+        ([0, 0, 1.0], 1.0, Primitive.ROTATE_FREE, "clockwise"),
+        ([0, 0, -1.0], 0.5, Primitive.WRIST_ROTATE, "counterclockwise"),
+        ([0, np.pi / 2, 0], 1.0, Primitive.REORIENT_FREE, "horizontal"),
+        ([0, np.pi / 2, 0], 0.5, Primitive.REORIENT, "horizontal"),
+    ],
+)
+def test_turns_are_told_by_axis_and_status(turning, tiny_arm, rotvec, opening, primitive, word):
+    episode = turning(tiny_arm, rotvec, grip=1.0 if opening < 1.0 else -1.0)
+    numbers = episode.proprioception.copy()
+    numbers[:, 6] = opening
+    episode = replace(episode, proprioception=numbers)
+    (turn,) = [s for s in KinematicSegmenter().segment(episode) if s.primitive is not Primitive.WAIT]
+    assert turn.primitive is primitive and turn.directions == () and word in turn.instruction
+    assert check_instruction(turn.instruction, primitive) == []
+    assert all(s.primitive is Primitive.WAIT for s in KinematicSegmenter(rotations=None).segment(episode))
+
+
+def test_how_far_is_said_of_short_and_long_motions_only(pick):
+    def told(**thresholds):
+        segments = KinematicSegmenter(magnitudes=Magnitudes(**thresholds)).segment(pick)
+        return [s.instruction for s in segments if s.directions]
+
+    short = ("slightly", "a little", "a short distance")
+    long = ("far", "a long way", "a long distance")
+    assert all(any(w in words for w in short) for words in told(slight_m=9.0, far_m=9.0))
+    assert all(any(w in words for w in long) for words in told(slight_m=0.0, far_m=0.0))
+    assert not any(w in words for words in told(slight_m=0.0, far_m=9.0) for w in short + long)
+    for segment in KinematicSegmenter(magnitudes=Magnitudes(9.0, 9.0)).segment(pick):
+        assert check_instruction(segment.instruction, segment.primitive, segment.directions) == []
+
+
+def test_slight_bends_are_none_where_asked(lagging, tiny_arm):
+    episode = lagging(tiny_arm, [("forward", 20, 1.0), ("left", 20, 1.0), ("forward", 20, 1.0)])
+    assert len(outline(episode)) == 3
+    assert len(outline(episode, min_bend_deg=80.0)) == 3
+    assert len(outline(episode, min_bend_deg=100.0)) == 1
+
+
+def test_segments_are_the_same_every_time_and_vary_with_the_key(demonstrations):
+    for episode in demonstrations[:4]:
+        assert KinematicSegmenter().segment(episode) == KinematicSegmenter().segment(episode)
+    wordings = {
+        tuple(s.instruction for s in KinematicSegmenter().segment(replace(demonstrations[0], key=f"other-{i}")))
+        for i in range(6)
+    }
+    assert len(wordings) > 1

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import numpy as np
-from scipy.signal import medfilt
 
-from la4vla.construction.directions import directions_of, simplify
+from la4vla.construction.contacts import ContactDetector
+from la4vla.construction.grip import Grip
 from la4vla.construction.instructions import write_instruction
 from la4vla.construction.keyframes import KeyframeDetector, runs
+from la4vla.construction.magnitudes import Magnitude, Magnitudes
+from la4vla.construction.pieces import Piece, Pieces, displacement
+from la4vla.construction.rotations import RotationDetector, Turn
 from la4vla.construction.segmenters.base import Segmenter
 from la4vla.schema.episode import Episode, Segment
 from la4vla.schema.primitives import Primitive, Status
 
 Interval = tuple[int, int]
+CARRYING = {"upward": Primitive.LIFT, "downward": Primitive.LOWER}
+TOUCHING = {"upward": Primitive.PULL, "backward": Primitive.PULL, "downward": Primitive.PRESS}
+TURNING = {
+    (Status.HOLDING, True): Primitive.WRIST_ROTATE,
+    (Status.HOLDING, False): Primitive.REORIENT,
+    (Status.EMPTY, True): Primitive.ROTATE_FREE,
+    (Status.EMPTY, False): Primitive.REORIENT_FREE,
+}
 
 
 @dataclass(frozen=True)
 class KinematicSegmenter(Segmenter):
-    """Cuts at gripper commands, rests and changes of the commanded direction.
+    """Cuts at gripper commands, rests, turns of the hand, contact, and changes of the commanded direction.
 
     The path that is cut is the commanded one, the sum of the translational actions, because commands lead the hand: a
     cut on the hand's path would leave the first actions of a segment pointing where the previous one went.
+
+    A segment gets the primitive of its dominant effect, by what evidence asks for:
+
+    - ``grasp``, ``place``: the gripper is told to close on something, or to open while it holds;
+    - ``lift``, ``lower``, ``transport``: a motion while holding, by its dominant axis; ``move``: one with empty hands;
+    - ``push``, ``pull``, ``press``: a motion with empty hands that something begins to hold back
+      (:class:`ContactDetector`), from there on: ``press`` downward, ``pull`` upward or toward the robot's base,
+      ``push`` any other way. It is not claimed where a closing of the gripper ends the motion, which is an alignment;
+      of a motion downward before a horizontal one, which comes down to what is slid along; nor of a held tool, whose
+      carrying dominates;
+    - ``wrist_rotate``, ``reorient`` and their free twins: the hand turns more than it travels, where an orientation is
+      recorded (:class:`RotationDetector`);
+    - ``wait``: the arm rests.
 
     Args:
         keyframes: Finds the rests.
@@ -35,6 +59,7 @@ class KinematicSegmenter(Segmenter):
         min_steps: Shorter pieces are merged with the neighbour that points most nearly the same way.
         min_displacement_m: A piece whose hand moves less has no direction and is left out.
         secondary_ratio: A second axis is named where its displacement is at least this fraction of the dominant one's.
+        min_bend_deg: Neighbouring pieces at a smaller angle are one motion; 0 keeps every bend.
         lead_steps: Steps at the beginning of a piece whose summed command must agree with a second direction word.
         settle_steps: Longest time a gripper takes to close or open.
         settled_speed: Change of the opening per step, as a fraction of its stroke, below which it has settled.
@@ -42,7 +67,11 @@ class KinematicSegmenter(Segmenter):
             become the next motion.
         held_opening: A gripper closed from the first step on is a fist, unless it stays open by more than this
             fraction of its stroke. One that closes later, after an approach with open fingers, closes on something.
+        closing_left: Holding begins when this share of the fingers' way to where they come to rest is left.
         max_waits: Rests kept per episode, the longest ones; a policy needs few examples of doing nothing.
+        contacts: Finds where something holds the hand back; None claims no push, pull or press.
+        rotations: Finds where the hand turns; None claims no rotation.
+        magnitudes: Says which motions are called slight or far; None calls none so.
     """
 
     keyframes: KeyframeDetector = field(default_factory=KeyframeDetector)
@@ -52,53 +81,81 @@ class KinematicSegmenter(Segmenter):
     min_steps: int = 6
     min_displacement_m: float = 0.02
     secondary_ratio: float = 0.5
+    min_bend_deg: float = 0.0
     lead_steps: int = 16
     settle_steps: int = 40
     settled_speed: float = 0.01
     departure_speed: float = 0.5
     held_opening: float = 0.08
+    closing_left: float = 0.1
     max_waits: int = 1
+    contacts: ContactDetector | None = field(default_factory=ContactDetector)
+    rotations: RotationDetector | None = field(default_factory=RotationDetector)
+    magnitudes: Magnitudes | None = field(default_factory=Magnitudes)
 
     def segment(self, episode: Episode) -> list[Segment]:
         """The segments of ``episode``, ascending and without overlap."""
-        command = _gripper_command(episode) > self.close_above
-        closed = medfilt(command.astype(np.float64), 5) > 0.5
-        holding = self._holding(episode, closed)
+        grip = self._grip(episode)
         free = np.ones(len(episode), dtype=bool)
         segments: list[Segment] = []
-        for start, stop in self._gripper_actions(episode, closed, holding):
+        actions = self._gripper_actions(episode, grip)
+        for start, stop in actions:
             free[start:stop] = False
-            primitive = Primitive.GRASP if closed[start] else Primitive.PLACE
+            primitive = Primitive.GRASP if grip.closed[start] else Primitive.PLACE
             segments.append(_named(episode, start, stop, primitive, (), Status.HOLDING))
+        for turn in self.rotations.find(episode, free) if self.rotations else []:
+            free[turn.start : turn.stop] = False
+            segments.append(_turned(episode, turn, _status(grip.holding[turn.start])))
         for start, stop in self._rests(episode, free):
             free[start:stop] = False
-            segments.append(_named(episode, start, stop, Primitive.WAIT, (), _status(holding[start])))
-        for status in (True, False):
-            for stretch in runs(free & (holding == status)):
-                segments += self._motions(episode, stretch, _status(status))
+            segments.append(_named(episode, start, stop, Primitive.WAIT, (), _status(grip.holding[start])))
+        closings = {start for start, _ in actions if grip.closed[start]}
+        held_back = self.contacts.find(episode) if self.contacts else []
+        for start, stop in runs(free & grip.holding):
+            for piece in self._pieces.cut(episode, start, stop):
+                segments += self._carried(episode, piece)
+        for start, stop in runs(free & ~grip.holding):
+            pieces = self._pieces.cut(episode, start, stop)
+            for piece, following in zip_longest(pieces, pieces[1:]):
+                aligning = (following is None and stop in closings) or _comes_down_to_slide(piece, following)
+                segments += self._moved(episode, piece, [] if aligning else held_back)
         return self._few_waits(sorted(segments, key=lambda s: s.start))
 
-    def _holding(self, episode: Episode, closed: np.ndarray) -> np.ndarray:
-        """Per step, whether the gripper holds something."""
-        holding = closed.copy()
-        for start, stop in runs(closed):
-            if start == 0:
-                settled = _opening(episode)[min(self.settle_steps, stop - 1) : stop]
-                holding[start:stop] = float(np.median(settled)) > self.held_opening
-        return holding
+    def holding(self, episode: Episode) -> np.ndarray:
+        """Per step, ``(T,)`` bool, whether the gripper holds something."""
+        return self._grip(episode).holding
 
-    def _gripper_actions(self, episode: Episode, closed: np.ndarray, holding: np.ndarray) -> list[Interval]:
+    @property
+    def _pieces(self) -> Pieces:
+        return Pieces(
+            self.command_m,
+            self.tolerance_m,
+            self.min_steps,
+            self.min_displacement_m,
+            self.secondary_ratio,
+            self.min_bend_deg,
+            self.lead_steps,
+        )
+
+    def _grip(self, episode: Episode) -> Grip:
+        return Grip.read(episode, self.close_above, self.held_opening, self.closing_left, self.settle_steps)
+
+    def _gripper_actions(self, episode: Episode, grip: Grip) -> list[Interval]:
         """Closings on an object and releases of one: from the command until the fingers rest or the hand departs."""
+        closed = grip.closed
         changes = (np.flatnonzero(closed[1:] != closed[:-1]) + 1).tolist()
-        moving = np.abs(np.diff(_opening(episode), append=np.nan)) >= self.settled_speed
+        moving = np.abs(np.diff(grip.opening, append=np.nan)) >= self.settled_speed
         found = []
         for change, following in pairwise([*changes, len(closed)]):
-            if not (holding[change] or holding[change - 1]):
+            if not (grip.holding[change - 1] or grip.holding[change:following].any()):
                 continue
             stop = min(change + self.settle_steps, following)
             fingers = np.flatnonzero(moving[change:stop])
             stop = min(stop, change + max(self.min_steps, int(fingers[-1]) + 1 if len(fingers) else 0))
             stop = self._departure(episode, change, stop)
+            # What is left until something is held is no motion of its own.
+            held = np.flatnonzero(grip.holding[stop : min(stop + self.min_steps, following)])
+            stop += int(held[0]) if closed[change] and len(held) else 0
             if stop - change >= self.min_steps:
                 found.append((change, stop))
         return found
@@ -121,61 +178,63 @@ class KinematicSegmenter(Segmenter):
             still[start:stop] = True
         return [(start, stop) for start, stop in runs(still & free) if stop - start >= self.min_steps]
 
-    def _motions(self, episode: Episode, stretch: Interval, status: Status) -> list[Segment]:
-        """The directed pieces of one stretch without gripper actions and rests."""
-        start, stop = stretch
-        path = np.zeros((stop - start + 1, 3))
-        np.cumsum(_commands(episode)[start:stop] * self.command_m, axis=0, out=path[1:])
-        knots = self._long_enough(path, simplify(path, self.tolerance_m))
-        pieces = [(start + a, start + b, self._directions(episode, start + a, start + b)) for a, b in pairwise(knots)]
-        # Neighbours that would get the same words are one motion.
-        for i in range(len(pieces) - 1, 0, -1):
-            if pieces[i][2] and pieces[i][2] == pieces[i - 1][2]:
-                pieces[i - 1 : i + 1] = [(pieces[i - 1][0], pieces[i][1], pieces[i][2])]
-        return [
-            _named(episode, a, b, _translation(directions, status), directions, status)
-            for a, b, directions in pieces
-            if directions
-        ]
+    def _carried(self, episode: Episode, piece: Piece) -> list[Segment]:
+        """The motion of something held."""
+        if not piece.directions:
+            return []
+        primitive = CARRYING.get(piece.directions[0], Primitive.TRANSPORT)
+        return [self._translated(episode, piece, primitive, Status.HOLDING)]
 
-    def _directions(self, episode: Episode, start: int, stop: int) -> tuple[str, ...]:
-        """The direction words of a piece; none where it is too short to have a direction."""
-        moved = _displacement(episode, start, stop)
-        if stop - start < self.min_steps or np.linalg.norm(moved) < self.min_displacement_m:
-            return ()
-        words = directions_of(moved, episode.embodiment, self.secondary_ratio)
-        lead = _commands(episode)[start:stop][: self.lead_steps].sum(axis=0)
-        # A second word must hold from the start; the first one stays, for a check to judge.
-        return words[:1] + tuple(word for word in words[1:] if lead @ episode.embodiment.direction(word) > 0)
+    def _moved(self, episode: Episode, piece: Piece, held_back: list[Interval]) -> list[Segment]:
+        """The motion of an empty gripper, from where something holds it back an interaction with that."""
+        begun = [start for start, _ in held_back if piece.start <= start < piece.stop]
+        touched = begun[0] if begun else piece.stop
+        if piece.stop - touched < self.min_steps:
+            return [self._translated(episode, piece, Primitive.MOVE, Status.EMPTY)] if piece.directions else []
+        if touched - piece.start < self.min_steps:
+            touched = piece.start
+        contact = self._pieces.piece(episode, touched, piece.stop)
+        if not contact.directions:
+            contact = self._pieces.attempted(episode, touched, piece.stop)
+        found = self._moved(episode, self._pieces.piece(episode, piece.start, touched), [])
+        if contact.directions:
+            primitive = TOUCHING.get(contact.directions[0], Primitive.PUSH)
+            found.append(self._translated(episode, contact, primitive, Status.EMPTY))
+        return found
 
-    def _long_enough(self, path: np.ndarray, knots: list[int]) -> list[int]:
-        """Knots without those that bound a piece shorter than ``min_steps``, as far as there are neighbours."""
-        knots = list(knots)
-        while len(knots) > 2 and min(lengths := np.diff(knots).tolist()) < self.min_steps:
-            piece = lengths.index(min(lengths))
-            chords = np.diff(path[knots], axis=0)
-            chords /= np.linalg.norm(chords, axis=1, keepdims=True) + 1e-9
-            before = chords[piece] @ chords[piece - 1] if piece > 0 else -np.inf
-            after = chords[piece] @ chords[piece + 1] if piece + 1 < len(chords) else -np.inf
-            del knots[piece if before >= after else piece + 1]
-        return knots
+    def _translated(self, episode: Episode, piece: Piece, primitive: Primitive, status: Status) -> Segment:
+        length = float(np.linalg.norm(displacement(episode, piece.start, piece.stop)))
+        magnitude = self.magnitudes.word(length) if self.magnitudes else None
+        return _named(episode, piece.start, piece.stop, primitive, piece.directions, status, magnitude)
 
     def _few_waits(self, segments: list[Segment]) -> list[Segment]:
         waits = sorted((s for s in segments if s.primitive is Primitive.WAIT), key=len, reverse=True)
         return [s for s in segments if s not in waits[self.max_waits :]]
 
 
-def _translation(directions: tuple[str, ...], status: Status) -> Primitive:
-    if status is Status.EMPTY:
-        return Primitive.MOVE
-    return {"upward": Primitive.LIFT, "downward": Primitive.LOWER}.get(directions[0], Primitive.TRANSPORT)
+def _comes_down_to_slide(piece: Piece, following: Piece | None) -> bool:
+    ahead = following.directions[:1] if following else ()
+    return piece.directions[:1] == ("downward",) and bool(ahead) and ahead[0] not in CARRYING
 
 
 def _named(
-    episode: Episode, start: int, stop: int, primitive: Primitive, directions: tuple[str, ...], status: Status
+    episode: Episode,
+    start: int,
+    stop: int,
+    primitive: Primitive,
+    directions: tuple[str, ...],
+    status: Status,
+    magnitude: Magnitude | None = None,
 ) -> Segment:
-    instruction = write_instruction(primitive, directions, status, f"{episode.key}/{start}")
+    instruction = write_instruction(primitive, directions, status, f"{episode.key}/{start}", magnitude)
     return Segment(start, stop, primitive, instruction, directions)
+
+
+def _turned(episode: Episode, turn: Turn, status: Status) -> Segment:
+    primitive = TURNING[status, turn.about_tool]
+    # A turn's word is no direction of travel, which is what a segment's directions are.
+    instruction = write_instruction(primitive, (turn.word,), status, f"{episode.key}/{turn.start}")
+    return Segment(turn.start, turn.stop, primitive, instruction)
 
 
 def _status(holding: bool) -> Status:
@@ -184,29 +243,3 @@ def _status(holding: bool) -> Status:
 
 def _commands(episode: Episode) -> np.ndarray:
     return episode.actions[:, list(episode.embodiment.translation)].astype(np.float64)
-
-
-def _displacement(episode: Episode, start: int, stop: int) -> np.ndarray:
-    position = episode.proprioception[:, list(episode.embodiment.position)].astype(np.float64)
-    moved: np.ndarray = position[min(stop, len(position) - 1)] - position[start]
-    return moved
-
-
-def _gripper_command(episode: Episode) -> np.ndarray:
-    """What the gripper is told per step: -1 opens fully, 1 closes fully."""
-    body = episode.embodiment
-    if body.gripper_action is None:
-        return 1.0 - 2.0 * _opening(episode) if body.gripper is not None else -np.ones(len(episode))
-    command = episode.actions[:, body.gripper_action].astype(np.float64)
-    way = body.gripper_action_closed - body.gripper_action_open
-    scaled: np.ndarray = 2.0 * (command - body.gripper_action_open) / way - 1.0
-    return scaled
-
-
-def _opening(episode: Episode) -> np.ndarray:
-    """The gripper's opening, 0 when closed on nothing and 1 when fully open; all zeros without a gripper."""
-    body = episode.embodiment
-    if body.gripper is None:
-        return np.zeros(len(episode))
-    opening = episode.proprioception[:, body.gripper].astype(np.float64)
-    return (opening - body.gripper_closed) / (body.gripper_open - body.gripper_closed)

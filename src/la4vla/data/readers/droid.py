@@ -29,6 +29,8 @@ DROID = Embodiment(
     gripper_action=GRIPPER,
     gripper_action_open=1.0,
     gripper_action_closed=0.0,
+    orientation=ANGLES,
+    orientation_form="euler_xyz",
 )
 
 

@@ -30,6 +30,8 @@ ROBOSUITE_PANDA = Embodiment(
     gripper_open=0.04,
     gripper_closed=0.0,
     gripper_action=6,
+    orientation=(3, 4, 5, 6),
+    orientation_form="quaternion_xyzw",
 )
 
 
