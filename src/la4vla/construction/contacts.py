@@ -44,7 +44,7 @@ class ContactDetector:
     window: int = 10
     ratio: float = 0.85
     min_speed: float = 0.4
-    min_steps: int = 3
+    min_steps: int = 6
 
     def __post_init__(self) -> None:
         if min(self.taps, self.window, self.min_steps) < 1:
