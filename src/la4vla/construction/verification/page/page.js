@@ -213,17 +213,20 @@ function showDraft() {
     player.move(start, stop);
     const hz = facts.control_hz;
     const opening = clip.opening && [clip.opening[start - clip.first], clip.opening[Math.min(stop - clip.first, clip.opening.length - 1)]];
-    $("motion").textContent = `Hand: ${told(clip, start, stop)}. ` +
-      (opening ? `Gripper: ${percent(opening[0])} → ${percent(opening[1])} open. ` : "") + `${((stop - start) / hz).toFixed(2)} s.`;
+    const seconds = `${((stop - start) / hz).toFixed(2)} s long`;
+    $("motion").replaceChildren(
+      text(`Hand: ${told(clip, start, stop)}`),
+      text(opening ? `Gripper: ${percent(opening[0])} → ${percent(opening[1])} open · ${seconds}` : seconds),
+    );
     const moved = (shift, what) => (shift ? `${what} ${Math.abs(shift / hz).toFixed(2)} s ${shift < 0 ? "earlier" : "later"}` : null);
     const moves = [moved(draft.shift_start, "start"), moved(draft.shift_stop, "end")].filter(Boolean).join(", ");
     $("context").replaceChildren(
-      text(reach(clip.start - clip.first, clip.first === 0 ? "the episode begins there" : "that is not in this set", "before it")),
-      text(`${moves ? `Moved: ${moves} · ` : ""}${player.surroundings ? "surroundings too · " : ""}${player.speed.toFixed(2)}× speed`),
-      text(reach(clip.last - clip.stop, "no more is recorded in this set", "after it")),
+      text(reach(clip.start - clip.first, clip.first === 0 ? "the episode begins" : "not recorded in this set", "before it")),
+      text(`${moves ? `Moved: ${moves} · ` : ""}${player.speed.toFixed(2)}× speed`),
+      text(reach(clip.last - clip.stop, "not recorded in this set", "after it")),
     );
   } else {
-    $("motion").textContent = "";
+    $("motion").replaceChildren();
     $("context").replaceChildren();
   }
   $("legend").innerHTML = legend([settings.quick && "quick", player.surroundings && "context"].filter(Boolean));
