@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from la4vla.schema.view import Shot, ViewProfile
+from la4vla.simulators.frustum import outside
 
 # OSMesa renders on the processor and needs no display; whoever has a GPU sets MUJOCO_GL=egl.
 GL_PLATFORM = os.environ.setdefault("MUJOCO_GL", "osmesa").lower()
@@ -31,11 +32,14 @@ except (ImportError, AttributeError) as error:
         "`apt-get install libosmesa6`, or set MUJOCO_GL=egl on a machine with a GPU driver."
     ) from error
 
+UNSEEN = mujoco.mjNGROUP - 1  # a group of geoms that no model draws
+
 
 class Camera:
     """Renders the cameras of one view of one model.
 
     Only the part of the image that survives the crop is rendered: a narrower frustum samples the very same points.
+    Without shadows and reflections, shapes outside of it are left out.
 
     At small sizes nearly all time goes into the triangles of the robot's arm, not into pixels. So a view without
     anti-aliasing also merges the vertices of large meshes that lie closer together than half a pixel's footprint; small
@@ -70,11 +74,12 @@ class Camera:
         self._model = copy.deepcopy(model)
         self._poses = {shot.camera: self._pose(cameras[shot.camera]) for shot in view.shots}
         self._prepare(nearest_m)
+        self._groups = self._model.geom_group.copy()
         self._scene = mujoco.MjvScene(self._model, maxgeom=1000)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._scene.flags[flag] = view.shadows
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[list(hidden_groups)] = 0
+        self._option.geomgroup[[*hidden_groups, UNSEEN]] = 0
         _make_current()
         self._context: mujoco.MjrContext | None = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
@@ -92,6 +97,10 @@ class Camera:
 
     def _pixels(self, data: mujoco.MjData, shot: Shot) -> np.ndarray:
         side, pose = _side_px(shot), self._poses[shot.camera]
+        groups = self._groups
+        if not self.view.shadows:
+            groups = np.where(outside(self._model, data, pose.fixedcamid, shot.crop), UNSEEN, groups)
+        self._model.geom_group[:] = groups
         mujoco.mjv_updateScene(self._model, data, self._option, None, pose, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         for eye in self._scene.camera:
             eye.frustum_bottom *= side / shot.render_px
