@@ -31,7 +31,7 @@ def ensure_built(folder: str | Path) -> None:
 
     Raises:
         FileNotFoundError: If the set is not finished and there is no such card.
-        ValueError: If the card has no such export.
+        ValueError: If the card has no such export, or it waits for ratings.
     """
     folder = Path(folder)
     if (folder / MANIFEST_NAME).exists():
@@ -40,6 +40,8 @@ def ensure_built(folder: str | Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished shard set, and there is no card {path} to build it from.")
     declaration = read_card([str(path)])
+    if folder.name in declaration.waiting:
+        raise ValueError(declaration.waiting[folder.name])
     if folder.name not in declaration.card.exports:
         exports = ", ".join(declaration.card.exports)
         raise ValueError(f"The card {path} has no export {folder.name!r}; its exports are {exports}.")
