@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from la4vla.construct import main
-from la4vla.construction.build import build
+from la4vla.construction.build import build, ensure_built
 from la4vla.construction.card import read_card
 from la4vla.construction.rating import Rating, write_ratings
 from la4vla.data.shards import Shards
@@ -82,6 +82,12 @@ def test_rated_segments_become_an_la_set_and_its_twin(card, capsys):
     write_ratings(ratings, [Rating(segment=shown.records[0].key, annotator="a0", quality=3, confidence=2)])
     with pytest.raises(ValueError, match=r"another declaration \(export\.ratings\.sha256: "):
         build(read_card([str(card)]))
+
+
+def test_a_recipe_that_wants_a_waiting_set_is_told(tmp_path):
+    (tmp_path / "w.yaml").write_text(CARD.replace("RATINGS", str(tmp_path / "none.jsonl")))
+    with pytest.raises(ValueError, match=r"Export 'verified_la' waits for the ratings"):
+        ensure_built(tmp_path / "w" / "verified_la")
 
 
 def test_a_card_of_nothing_but_waiting_exports_says_what_it_waits_for(tmp_path):
