@@ -49,8 +49,8 @@ class Assembly:
         """Shape of one decoded image."""
         return self._size_px, self._size_px, 3
 
-    def batch(self, plan: Plan, memory: np.ndarray | None = None) -> Batch:
-        """The batch ``plan`` describes; its images are put into ``memory``, ``(at least n, h, w, 3)``, where given."""
+    def batch(self, plan: Plan, images: torch.Tensor | None = None) -> Batch:
+        """The batch ``plan`` describes; ``images`` are what :meth:`images` has made of it elsewhere."""
         size, horizon = len(plan.source), self._feeds[0].windows.horizon
         proprioception = np.zeros((size, self._proprioception_dim), dtype=np.float32)
         actions = np.zeros((size, horizon, self._action_dim), dtype=np.float32)
@@ -66,10 +66,9 @@ class Assembly:
             words[0, rows] = feed.windows.instructions(windows)
             words[1, rows] = feed.windows.shards.manifest.domain.embodiment.name
             words[2, rows] = feed.name
-        images, image_index = self._images(plan, memory)
         return Batch(
-            images=images,
-            image_index=torch.from_numpy(image_index),
+            images=self.images(plan) if images is None else images,
+            image_index=torch.from_numpy(self._places(plan)[0]),
             instructions=tuple(words[0]),
             proprioception=torch.from_numpy(proprioception),
             embodiments=tuple(words[1]),
@@ -79,19 +78,15 @@ class Assembly:
             draw=torch.from_numpy(plan.draw),
         )
 
-    def _images(self, plan: Plan, memory: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
-        """Images ``(n, 3, h, w)`` in the order of samples, then views; and which fills which view."""
-        image_index = np.full((len(plan.source), self.views), -1, dtype=np.int64)
-        frames = np.zeros_like(image_index)
-        for source, feed in enumerate(self._feeds):
-            if feed.windows.frames is None:
-                continue
-            rows = np.flatnonzero(plan.source == source)
-            shown = np.array([camera in feed.windows.shards.cameras for camera in feed.cameras])
-            image_index[rows, : len(shown)] = np.where(shown, 0, -1)
-            frames[rows] = feed.windows.frames[plan.window[rows], None]
-        samples, views = np.nonzero(image_index == 0)
-        image_index[samples, views] = np.arange(len(samples))
+    def images(self, plan: Plan, memory: np.ndarray | None = None) -> torch.Tensor:
+        """Images ``(n, 3, h, w)`` in the order of samples, then views.
+
+        Args:
+            plan: Which samples.
+            memory: ``(at least n, h, w, 3)`` uint8, where the images are put if given.
+        """
+        image_index, frames = self._places(plan)
+        samples, views = np.nonzero(image_index >= 0)
         # the bytes stay in the order the decoder writes them, which torch calls channels_last
         shape = len(samples), *self.image_shape
         pixels = np.empty(shape, dtype=np.uint8) if memory is None else memory[: len(samples)]
@@ -102,4 +97,19 @@ class Assembly:
         images = rearrange(torch.from_numpy(pixels), "n h w c -> n c h w")
         if self._augment is not None:
             self._augment(images, plan.draw[samples], views)
-        return images, image_index
+        return images
+
+    def _places(self, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+        """``(B, V)`` each: which image fills which view, -1 where none does, and the frame it shows."""
+        image_index = np.full((len(plan.source), self.views), -1, dtype=np.int64)
+        frames = np.zeros_like(image_index)
+        for source, feed in enumerate(self._feeds):
+            if feed.windows.frames is None:
+                continue
+            rows = np.flatnonzero(plan.source == source)
+            shown = np.array([camera in feed.windows.shards.cameras for camera in feed.cameras])
+            image_index[rows, : len(shown)] = np.where(shown, 0, -1)
+            frames[rows] = feed.windows.frames[plan.window[rows], None]
+        seen = image_index == 0
+        image_index[seen] = np.arange(seen.sum())
+        return image_index, frames

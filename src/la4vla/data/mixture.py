@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import count
@@ -190,7 +191,9 @@ class _Loader:
         pinned = trainer is not None and trainer.strategy.root_device.type == "cuda"
         plans = self._plans(rank, ranks)
         # as a generator it drops its workers at once when it is dropped; the garbage collector would take seconds
-        for batch in self._sent(plans, ranks, pinned) if self._module.workers else self._read(plans):
+        # where nothing is seen there is nothing to decode, and reading here is faster
+        helped = self._module.workers and self.assembly.image_shape[0]
+        for batch in self._sent(plans, ranks, pinned) if helped else self._read(plans):
             yield batch.pin_memory() if pinned else batch
 
     def _plans(self, rank: int, ranks: int) -> Iterator[Plan]:
@@ -208,28 +211,32 @@ class _Loader:
 
     def _sent(self, plans: Iterator[Plan], ranks: int, pinned: bool) -> Iterator[Batch]:
         couriers = Couriers(self.assembly, self._module.workers, self._module.batch_size // ranks)
+        asked = _Plans(plans)
         loader = DataLoader(
             couriers,
             batch_size=None,
-            sampler=_Plans(plans),
+            sampler=asked,
             num_workers=self._module.workers,
             prefetch_factor=PREFETCHED,
             collate_fn=_same,
         )
         for parcel in loader:
-            yield couriers.receive(parcel, pinned)
+            yield couriers.receive(parcel, asked.handed_out.popleft(), pinned)
 
 
 class _Plans(Sampler[Plan]):
-    """An iterator as a sampler."""
+    """An iterator as a sampler that remembers what it handed out; parcels come back in that order."""
 
     def __init__(self, plans: Iterator[Plan]) -> None:
         self._plans = plans
+        self.handed_out: deque[Plan] = deque()
 
     def __iter__(self) -> Iterator[Plan]:
-        return self._plans
+        for plan in self._plans:
+            self.handed_out.append(plan)
+            yield plan
 
 
 def _same(parcel: Any) -> Any:
-    """What :class:`Couriers` sends is a whole batch already."""
+    """What :class:`Couriers` sends stands for a whole batch already."""
     return parcel
