@@ -25,7 +25,9 @@ def workspace(tmp_path, tiny_shards, monkeypatch):
     """The current folder, holding ``shards/metaworld/...`` as the recipes of this repository expect it."""
     for name, frames in SETS.items():
         folder = tmp_path / "shards" / "metaworld" / name
-        tiny_shards(folder, embodiment=METAWORLD, frames=frames, records=12, size_px=64, view="evo1_64")
+        tiny_shards(
+            folder, embodiment=METAWORLD, frames=frames, records=12, size_px=64, view="evo1_64", cameras=["corner2"]
+        )
     libero = tmp_path / "shards" / "libero" / "downstream"
     tiny_shards(libero, embodiment=LIBERO, frames=True, records=12, size_px=64, view="libero_64")
     monkeypatch.chdir(tmp_path)

@@ -75,7 +75,7 @@ def test_a_predecessor_of_another_view_is_refused(workspace, tiny_shards):
     other = workspace / "shards/other/vla"
     from la4vla.simulators.metaworld import METAWORLD
 
-    tiny_shards(other, embodiment=METAWORLD, frames=True, records=12, size_px=64, view="lerobot")
+    tiny_shards(other, embodiment=METAWORLD, frames=True, records=12, size_px=64, view="lerobot", cameras=["corner2"])
     words = [vla, *QUICK[:-1], "trainer.max_steps=1", "name=next", "data.sources.vla.shards=shards/other/vla"]
     with pytest.raises(ValueError, match=r"lerobot"):
         fit.main([*words, "model.predecessor=runs/tried/policy"])
