@@ -98,6 +98,25 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[list[Server]]:
+    servers: list[Server] = []
+    yield servers
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def shared(running, tmp_path_factory, tiny_shards) -> Server:
+    """One server for all tests of a module that leave no trace; it shows segments without their surroundings."""
+    if not running:
+        folder = tmp_path_factory.mktemp("shared")
+        (folder / "tiny.yaml").write_text(CARD)
+        tiny_shards(folder / "tiny" / "vla", frames=True, records=30)
+        running.append(Server(folder / "tiny.yaml", ("annotators=[anna,ben]", "context_s=0")).start())
+    return running[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests in a browser run where there is one."""
     if find_spec("playwright") is not None and shutil.which("chromium") is not None:

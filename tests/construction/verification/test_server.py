@@ -55,26 +55,24 @@ def test_no_answered_rating_is_lost_when_the_server_is_killed(serve, card, tmp_p
     }
 
 
-def test_clips_are_what_the_set_holds(serve, card):
-    server = serve(card, "annotators=[anna,ben]", "context_s=0")
-    shards = Shards(card.with_suffix("") / "vla")
-    token = server.tokens["anna"]
-    clip = server.ask("/api/clips/segment003", token=token)[1]
+def test_clips_are_what_the_set_holds(shared):
+    shards = Shards(shared.card.with_suffix("") / "vla")
+    token = shared.tokens["anna"]
+    clip = shared.ask("/api/clips/segment003", token=token)[1]
     record = shards.record([info.key for info in shards.records].index("segment003"))
     assert clip["instruction"] == record.instruction and clip["stop"] - clip["start"] == len(record)
     assert clip["frame_steps"] == (record.frame_steps + record.start).tolist()
-    content = server.ask("/api/clips/segment003/corner2", token=token)[1]
+    content = shared.ask("/api/clips/segment003/corner2", token=token)[1]
     assert content == b"".join(record.images["corner2"]) and clip["sizes"]["corner2"] == [
         len(file) for file in record.images["corner2"]
     ]
     assert decode_jpeg(content[: clip["sizes"]["corner2"][0]]).shape == (16, 16, 3)
 
 
-def test_the_page_comes_whole_from_the_server_itself(serve, card):
-    server = serve(card, "annotators=[anna,ben]")
-    page = server.ask("/")[1].decode()
+def test_the_page_comes_whole_from_the_server_itself(shared):
+    page = shared.ask("/")[1].decode()
     for part in ("/page/look.css", "/page/page.js", "/page/guidelines.html", "/page/outbox.js"):
-        page += server.ask(part)[1].decode()
+        page += shared.ask(part)[1].decode()
     assert "http://" not in page and "https://" not in page
 
 
@@ -113,19 +111,6 @@ def test_without_a_token_nothing_is_told(shared):
         for token in ("", "wrong"):
             status, answer = shared.ask(path, token=token)
             assert status == 401 and "nobody's here" in answer["error"]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    from tests.conftest import write_tiny_shards
-    from tests.construction.verification.conftest import CARD, Server
-
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "tiny.yaml").write_text(CARD)
-    write_tiny_shards(folder / "tiny" / "vla", frames=True, records=30)
-    server = Server(folder / "tiny.yaml", ("annotators=[anna,ben]",)).start()
-    yield server
-    server.kill()
 
 
 def told(*words: object) -> str:
