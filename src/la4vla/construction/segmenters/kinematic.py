@@ -47,7 +47,7 @@ class KinematicSegmenter(Segmenter):
       carrying dominates;
     - ``wrist_rotate``, ``reorient`` and their free twins: the hand turns more than it travels, where an orientation is
       recorded (:class:`RotationDetector`);
-    - ``wait``: the arm rests.
+    - ``wait``: the arm rests, and nothing stops it.
 
     Args:
         keyframes: Finds the rests.
@@ -106,11 +106,13 @@ class KinematicSegmenter(Segmenter):
         for turn in self.rotations.find(episode, free) if self.rotations else []:
             free[turn.start : turn.stop] = False
             segments.append(_turned(episode, turn, _status(grip.holding[turn.start])))
+        held_back = self.contacts.find(episode) if self.contacts else []
         for start, stop in self._rests(episode, free):
+            if not grip.holding[start] and _covered(start, stop, held_back):
+                continue  # sent on and stopped: that is contact, not rest
             free[start:stop] = False
             segments.append(_named(episode, start, stop, Primitive.WAIT, (), _status(grip.holding[start])))
         closings = {start for start, _ in actions if grip.closed[start]}
-        held_back = self.contacts.find(episode) if self.contacts else []
         for start, stop in runs(free & grip.holding):
             for piece in self._pieces.cut(episode, start, stop):
                 segments += self._carried(episode, piece)
@@ -215,6 +217,11 @@ class KinematicSegmenter(Segmenter):
 def _comes_down_to_slide(piece: Piece, following: Piece | None) -> bool:
     ahead = following.directions[:1] if following else ()
     return piece.directions[:1] == ("downward",) and bool(ahead) and ahead[0] not in CARRYING
+
+
+def _covered(start: int, stop: int, intervals: list[Interval]) -> bool:
+    """Whether the intervals cover at least half of the steps from ``start`` to ``stop``."""
+    return 2 * sum(max(0, min(stop, b) - max(start, a)) for a, b in intervals) >= stop - start
 
 
 def _named(
