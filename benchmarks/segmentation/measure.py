@@ -1,6 +1,6 @@
 """How true the kinematic segmenter is, against what the simulators know.
 
-    python benchmarks/segmentation/measure.py metaworld [--first 1000] [--episodes 4] [--csv benchmarks/results/...]
+    python benchmarks/segmentation/measure.py metaworld [--first 1000] [--episodes 2] [--csv metaworld.csv]
     python benchmarks/segmentation/measure.py libero [--first 1000] [--episodes 1]
 
 Demonstrations are those of the readers, `--episodes` a task from number `--first` on, which decides their placements
