@@ -48,7 +48,8 @@ def card(tmp_path) -> Path:
 def built(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("cards") / "tiny.yaml"
     path.write_text(CARD)
-    ensure_built(path.with_suffix("") / "downstream")
+    for name in ("downstream", "la"):
+        ensure_built(path.with_suffix("") / name)
     return path.with_suffix("")
 
 
@@ -105,7 +106,18 @@ def test_the_manifest_counts_the_phases(built):
 
 
 def test_nothing_but_the_sets_is_left(built):
-    assert sorted(p.name for p in built.iterdir()) == ["downstream", "heldout_la", "la", "vla"]
+    sets = ["downstream", "heldout_la", "la", "vla"]
+    assert sorted(p.name for p in built.iterdir() if p.is_dir()) == sets
+    pictures = [f"composition_{name}.png" for name in sets[:3]]  # the twins share one
+    assert sorted(p.name for p in built.iterdir() if p.is_file()) == ["README.md", *pictures]
+
+
+def test_a_set_that_is_wanted_brings_those_of_its_demonstrations_and_no_others(built, card):
+    folder = card.with_suffix("")
+    ensure_built(folder / "heldout_la")
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["downstream", "heldout_la"]
+    for name in ("downstream", "heldout_la"):
+        assert contents(folder / name) == contents(built / name)
 
 
 def test_a_killed_build_goes_on_and_gives_the_same_bytes(built, card):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,26 +12,34 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from la4vla.construction.card import Card, Declaration, read_card
+from la4vla.construction.data_card import write_data_card
 from la4vla.construction.export import Export
 from la4vla.construction.finish import finish_set
 from la4vla.construction.group import PROGRESS, Report, build_group
-from la4vla.construction.pool import run_jobs
+from la4vla.data.hold import held
 from la4vla.data.manifest import MANIFEST_NAME, Manifest
+from la4vla.data.place import Place, place, remove_tree
 from la4vla.data.readers.base import Key
+from la4vla.data.shard_cache import cache_folder
 
 
 def ensure_built(folder: str | Path) -> None:
     """Build the shard set ``folder`` from the card beside its parent where it is not finished.
 
-    ``shards/metaworld/la`` belongs to the card ``shards/metaworld.yaml``, as its export ``la``.
+    ``shards/metaworld/la`` belongs to the card ``shards/metaworld.yaml``, as its export ``la``. Sets of the card that
+    share demonstrations with it are written in the same pass; the others wait until somebody wants them.
 
     Raises:
         FileNotFoundError: If the set is not finished and there is no such card.
         ValueError: If the card has no such export, or it waits for ratings.
     """
-    folder = Path(folder)
+    folder = place(folder)
     if (folder / MANIFEST_NAME).exists():
         return
+    if not isinstance(folder, Path):
+        raise FileNotFoundError(
+            f"{folder} holds no finished shard set. Build it with la4vla.construct CARD folder={folder.parent}."
+        )
     path = folder.parent.with_suffix(".yaml")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished shard set, and there is no card {path} to build it from.")
@@ -45,11 +49,11 @@ def ensure_built(folder: str | Path) -> None:
     if folder.name not in declaration.card.exports:
         exports = ", ".join(declaration.card.exports)
         raise ValueError(f"The card {path} has no export {folder.name!r}; its exports are {exports}.")
-    build(declaration)
+    build(declaration, _companions(declaration.card, folder.name))
 
 
-def build(declaration: Declaration) -> dict[str, Manifest]:
-    """Build every export of a card that is not finished, and return the manifests of all.
+def build(declaration: Declaration, wanted: Collection[str] | None = None) -> dict[str, Manifest]:
+    """Build the exports of a card that are not finished, all or the ``wanted`` ones, and return their manifests.
 
     Where several processes ask at once, one builds and the others wait for it. Groups that an interrupted build of the
     same card finished are not built again.
@@ -59,28 +63,40 @@ def build(declaration: Declaration) -> dict[str, Manifest]:
         OSError: If the disk fills up or a worker dies.
     """
     card, folder = declaration.card, declaration.folder
-    declared = {name: _declared(declaration, name) for name in card.exports}
-    with _alone(folder):
-        finished = {name: m for name in card.exports if (m := _finished(folder / name, declared[name])) is not None}
-        pending = {name: export for name, export in card.exports.items() if name not in finished}
+    exports = {name: export for name, export in card.exports.items() if wanted is None or name in wanted}
+    declared = {name: _declared(declaration, name) for name in exports}
+    with held(folder if isinstance(folder, Path) else cache_folder() / "builds" / _slug(folder)):
+        finished = {name: m for name in exports if (m := _finished(folder / name, declared[name])) is not None}
+        pending = {name: export for name, export in exports.items() if name not in finished}
         if pending:
             reports = _build_groups(declaration, pending)
             for name, export in pending.items():
                 finished[name] = finish_set(card, folder / name, name, export, reports, declared[name])
-        shutil.rmtree(folder / PROGRESS, ignore_errors=True)
-    return {name: finished[name] for name in card.exports}
+        _forget(folder)
+        there = {name: m for name in card.exports if (m := finished.get(name) or _present(folder / name)) is not None}
+        write_data_card(folder, there, card.license)
+    return {name: finished[name] for name in exports}
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until nobody else builds ``folder``; the lock ends with its process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _forget(folder: Place) -> None:
+    """Drop the reports of groups whose sets are all finished."""
+    progress = folder / PROGRESS
+    for path in progress.glob("*.json"):
+        if all((folder / name / MANIFEST_NAME).exists() for name in json.loads(path.read_bytes())["shards"]):
+            path.unlink()
+    if not any(progress.glob("*.json")):
+        remove_tree(progress)
+
+
+def _companions(card: Card, name: str) -> list[str]:
+    """The exports that share demonstrations with export ``name``, itself among them."""
+    members = _groups(card)[1]
+    return [other for other, keys in members.items() if not keys.isdisjoint(members[name])]
+
+
+def _slug(folder: Place) -> str:
+    """A file name for the lock of a build into an object store, which holds on this machine only."""
+    return hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
 def _declared(declaration: Declaration, name: str) -> dict[str, Any]:
@@ -90,7 +106,7 @@ def _declared(declaration: Declaration, name: str) -> dict[str, Any]:
     return plain
 
 
-def _finished(folder: Path, declared: Mapping[str, Any]) -> Manifest | None:
+def _finished(folder: Place, declared: Mapping[str, Any]) -> Manifest | None:
     if not (folder / MANIFEST_NAME).exists():
         return None
     manifest = Manifest.read(folder)
@@ -101,6 +117,14 @@ def _finished(folder: Path, declared: Mapping[str, Any]) -> Manifest | None:
             "Remove that folder to build it anew, or build elsewhere with folder=..."
         )
     return manifest
+
+
+def _present(folder: Place) -> Manifest | None:
+    """The manifest of a set that nobody asked for, if it is finished and of this version."""
+    try:
+        return Manifest.read(folder)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
@@ -124,14 +148,14 @@ def _build_groups(declaration: Declaration, pending: Mapping[str, Export]) -> li
         if report and report.declaration == digest and pending.keys() <= report.shards.keys():
             reports[number] = report
     jobs = {
-        number: partial(build_group, card, pending, members, number, groups[number], folder, digest)
-        for number in needed
-        if number not in reports
+        number: partial(build_group, card, pending, _within(members, keys), number, keys, folder, digest)
+        for number, keys in enumerate(groups)
+        if number in needed and number not in reports
     }
     with _progress() as bar:
         task = bar.add_task(str(folder), total=sum(len(groups[n]) for n in needed), dropped=0)
         bar.update(task, completed=sum(len(groups[n]) for n in reports))
-        for number, report in run_jobs(jobs, card.workers):
+        for number, report in card.builders.run(jobs):
             reports[number] = report
             bar.update(task, advance=len(groups[number]), dropped=sum(r.failed for r in reports.values()))
     return [reports[number] for number in needed]
@@ -144,6 +168,11 @@ def _groups(card: Card) -> tuple[list[list[Key]], dict[str, frozenset[Key]]]:
     keys = [key for key in card.reader.keys() if key in wanted]
     size = card.episodes_per_shard
     return [keys[i : i + size] for i in range(0, len(keys), size)], members
+
+
+def _within(members: Mapping[str, frozenset[Key]], keys: Sequence[Key]) -> dict[str, frozenset[Key]]:
+    """What a job needs to know of ``members``; all of them would weigh more than its work in a large data set."""
+    return {name: those.intersection(keys) for name, those in members.items()}
 
 
 def _progress() -> Progress:

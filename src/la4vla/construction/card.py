@@ -12,13 +12,18 @@ import yaml
 
 from la4vla.cli import RecipeGrammar, card_files
 from la4vla.construction.consistency import Consistency
+from la4vla.construction.executors.base import Executor
+from la4vla.construction.executors.dask_cluster import DaskCluster  # noqa: F401  (short class names in cards)
+from la4vla.construction.executors.processes import Processes
+from la4vla.construction.executors.slurm_cluster import SlurmCluster  # noqa: F401
 from la4vla.construction.export import Export
 from la4vla.construction.segmenters.base import Segmenter
 from la4vla.construction.segmenters.kinematic import KinematicSegmenter  # noqa: F401  (short class name in cards)
+from la4vla.data.place import Place, place
 from la4vla.data.readers.base import Reader
 
-# What says how to build, not what; the built bytes do not depend on it.
-MEANS = ("processes", "folder", "config", "dry_run")
+# What says how to build, not what; the shards' bytes do not depend on it.
+MEANS = ("processes", "executor", "folder", "license", "config", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,10 @@ class Card:
         jpeg_quality: From 1 to 100; 95 shows no artefacts at 64 pixels.
         episodes_per_shard: Demonstrations in one shard, the unit of parallel work and of resuming.
         processes: Worker processes; None takes one per available core.
-        folder: Where the sets go; None takes the folder beside the card that bears its name.
+        executor: Who builds instead of worker processes here.
+        folder: Where the sets go, a URL of an object store perhaps; None takes the folder beside the card that bears
+            its name.
+        license: Under which the data may be used, as an SPDX or hub name; the data card tells it.
         dry_run: Say what segmenting would cost and build nothing.
 
     Raises:
@@ -47,7 +55,9 @@ class Card:
     jpeg_quality: int = 95
     episodes_per_shard: int = 20
     processes: int | None = None
+    executor: Executor | None = None
     folder: str | None = None
+    license: str | None = None
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -65,9 +75,9 @@ class Card:
             self.reader.keys(export.tasks, export.episodes)
 
     @property
-    def workers(self) -> int:
-        """How many processes build."""
-        return self.processes or len(os.sched_getaffinity(0))
+    def builders(self) -> Executor:
+        """Who builds."""
+        return self.executor or Processes(self.processes or len(os.sched_getaffinity(0)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Declaration:
 
     card: Card
     words: Mapping[str, Any]
-    folder: Path
+    folder: Place
     waiting: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +111,7 @@ def read_card(words: Sequence[str]) -> Declaration:
     config = parser.parse_args(list(words))
     declared = yaml.safe_load(parser.dump(config, skip_none=False))
     card: Card = Card(**{k: v for k, v in vars(parser.instantiate_classes(config)).items() if k != "config"})
-    folder = Path(card.folder) if card.folder else Path(files[0]).with_suffix("")
+    folder = place(card.folder) if card.folder else Path(files[0]).with_suffix("")
     waiting = {
         name: f"Export {name!r} waits for the ratings {export.ratings.path}: rate the segments with "
         f"python -m la4vla.verify {files[0]}, and write them there with export_to={export.ratings.path}."

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from la4vla.construction.card import Card
 from la4vla.construction.export import Export
 from la4vla.construction.group import Report
-from la4vla.data.manifest import Manifest, ShardEntry
-from la4vla.data.shards import Shards, write_manifest
+from la4vla.data.composition import Composition
+from la4vla.data.manifest import Manifest
+from la4vla.data.place import Place
+from la4vla.data.shards import write_manifest
 from la4vla.data.statistics import StatisticsStream
-from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain, Statistics
-from la4vla.schema.view import ViewProfile
 
 
 def finish_set(
-    card: Card, folder: Path, name: str, export: Export, reports: Sequence[Report], declared: Mapping[str, Any]
+    card: Card, folder: Place, name: str, export: Export, reports: Sequence[Report], declared: Mapping[str, Any]
 ) -> Manifest:
     """Write the manifest of one export, whose shards are all there; stale shards are removed.
 
@@ -36,18 +33,19 @@ def finish_set(
     Raises:
         ValueError: If no record was left to write.
     """
-    files = [file for report in reports if (file := report.shards[name]) is not None]
+    shards = [entry for report in reports if (entry := report.shards[name]) is not None]
     unusable = [sentence for report in reports for sentence in report.unusable[name]]
-    if not files:
+    if not shards:
         told = f" {len(unusable)} demonstrations were left out, the first so: {unusable[0]}" if unusable else ""
         raise ValueError(
             f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check.{told}"
         )
-    counts, dropped = Counter[str](), Counter[str]()
+    counts, dropped, composition = Counter[str](), Counter[str](), Composition()
     for report in reports:
+        composition += report.composition[name]
         counts.update(report.counts[name])
         dropped.update(report.dropped[name])
-    wanted = {Path(file).stem for file in files}
+    wanted = {entry.file.split(".")[0] for entry in shards}
     for path in [*folder.glob("*.tar"), *folder.glob("*.index.npz"), *folder.glob(".*.part")]:
         if path.name.split(".")[0] not in wanted:
             path.unlink()  # left behind by an unfinished build, perhaps of another declaration
@@ -56,28 +54,27 @@ def finish_set(
         folder,
         name=name,
         unit=export.unit,
-        domain=_domain(folder, files, card.reader.embodiment, view, export.unit),
-        shards=files,
+        domain=Domain(card.reader.embodiment, view, *_statistics(folder.parent, reports, name)),
+        shards=shards,
         phases=_phases(export, counts),
         dropped=dropped,
         unusable=unusable,
+        composition=composition,
         card=declared,
     )
 
 
-def _domain(
-    folder: Path, files: Sequence[str], body: Embodiment, view: ViewProfile | None, unit: Literal["segment", "episode"]
-) -> Domain:
-    """The domain of a set whose shards are all written, its statistics taken from the shards."""
-    nothing = np.zeros(0)
-    unknown = Statistics(nothing, nothing, nothing, nothing, nothing, nothing, count=0)
-    entries = tuple(ShardEntry(file, "", 0, 0) for file in files)
-    shards = Shards(folder, Manifest(folder.name, unit, Domain(body, view, unknown, unknown), entries, ""))
-    proprioception, actions = StatisticsStream(), StatisticsStream()
-    for info, start, stop in zip(shards.records, shards.starts[:-1], shards.starts[1:], strict=True):
-        proprioception.update(info.key, shards.proprioception[start:stop])
-        actions.update(info.key, shards.actions[start:stop])
-    return Domain(body, view, proprioception.finish(), actions.finish())
+def _statistics(folder: Place, reports: Sequence[Report], name: str) -> tuple[Statistics, Statistics]:
+    """Of proprioception and of actions, over all groups, one group at a time.
+
+    Raises:
+        ValueError: If two groups hold a record of one key.
+    """
+    whole = StatisticsStream(), StatisticsStream()
+    for report in reports:
+        for stream, part in zip(whole, report.streams(folder, name), strict=True):
+            stream.merge(part)
+    return whole[0].finish(), whole[1].finish()
 
 
 def _phases(export: Export, counts: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -6,37 +6,48 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+
+import numpy as np
 
 from la4vla.construction.card import Card
 from la4vla.construction.export import Export, Jpegs, checked, encode_frames, episode_record, segment_record
 from la4vla.construction.segmenters.base import Pending
+from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
+from la4vla.data.manifest import ShardEntry
+from la4vla.data.place import Place, is_remote
 from la4vla.data.readers.base import Key
 from la4vla.data.shards import Record, write_shard
+from la4vla.data.statistics import StatisticsStream
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.episode import Episode
 
 PROGRESS = ".progress"
+PARTS = ("proprioception", "actions")
+Streams = tuple[StatisticsStream, StatisticsStream]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What building one group came to: the word that it is done, and counts for the manifests.
+    """What building one group came to: the word that it is done, and what the manifests are made of.
 
     Args:
         declaration: Hash of the card that the group was built from.
-        shards: By export, the file written, or None where no record was left to write.
+        group: Number of the group.
+        shards: By export, the shard written, or None where no record was left to write.
         counts: By export, how many episodes, frames, candidates and records there were.
         dropped: By export, how many demonstrations or segments were dropped, by reason.
         unusable: By export, a sentence for each demonstration that was left out or not segmented.
+        composition: By export, what its records are.
     """
 
     declaration: str
-    shards: dict[str, str | None]
+    group: int
+    shards: dict[str, ShardEntry | None]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, dict[str, int]]
     unusable: dict[str, list[str]]
+    composition: dict[str, Composition]
 
     @property
     def failed(self) -> int:
@@ -46,22 +57,55 @@ class Report:
         )
 
     @staticmethod
-    def path(folder: Path, group: int) -> Path:
-        """Where the report of a group lies while its card is being built."""
+    def path(folder: Place, group: int) -> Place:
+        """Where the report of a group lies while its card is being built; its statistics lie beside it."""
         return folder / PROGRESS / f"{group:05d}.json"
 
     @classmethod
-    def read(cls, folder: Path, group: int) -> Report | None:
+    def read(cls, folder: Place, group: int) -> Report | None:
         """The report of a finished group, or None."""
         path = cls.path(folder, group)
-        return cls(**json.loads(path.read_bytes())) if path.exists() else None
+        if not (path.exists() and path.with_suffix(".npz").exists()):
+            return None
+        words = json.loads(path.read_bytes())
+        words["shards"] = {name: ShardEntry(**entry) if entry else None for name, entry in words["shards"].items()}
+        words["composition"] = {name: Composition(**counts) for name, counts in words["composition"].items()}
+        return cls(**words)
 
-    def write(self, folder: Path, group: int) -> None:
-        """Write this report; its presence says that the group's shards are whole."""
-        path = self.path(folder, group)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as file:
+    def write(self, folder: Place, streams: Mapping[str, Streams]) -> None:
+        """Write this report; its presence says that the group's shards are whole.
+
+        Args:
+            folder: Parent of the exports' folders.
+            streams: By export, the statistics of its proprioception and of its actions.
+        """
+        path = self.path(folder, self.group)
+        if not is_remote(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            f"{name}/{part}/{key}": array
+            for name, pair in streams.items()
+            for part, stream in zip(PARTS, pair, strict=True)
+            for key, array in stream.to_arrays().items()
+        }
+        with written_whole(path.with_suffix(".npz"), contended=True) as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        with written_whole(path, contended=True) as file:
             file.write(json.dumps(asdict(self)).encode())
+
+    def streams(self, folder: Place, name: str) -> Streams:
+        """The statistics of export ``name`` in this group, read from where :meth:`write` put them."""
+        with (
+            self.path(folder, self.group).with_suffix(".npz").open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
+            return _stream(arrays, f"{name}/{PARTS[0]}/"), _stream(arrays, f"{name}/{PARTS[1]}/")
+
+
+def _stream(arrays: Mapping[str, np.ndarray], prefix: str) -> StatisticsStream:
+    return StatisticsStream.from_arrays(
+        {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+    )
 
 
 def build_group(
@@ -70,7 +114,7 @@ def build_group(
     members: Mapping[str, frozenset[Key]],
     group: int,
     keys: Sequence[Key],
-    folder: Path,
+    folder: Place,
     declaration: str,
 ) -> Report:
     """Read the demonstrations ``keys`` and write group number ``group`` of every export, then its report.
@@ -104,14 +148,23 @@ def build_group(
         for demonstration in begun:
             if demonstration.segments is not None:
                 demonstration.segments.cancel()
-    shards = {name: f"{group:05d}.tar" if rows else None for name, rows in records.items()}
-    for name, file in shards.items():
-        if file:
-            write_shard(folder / name / file, records[name])
+    shards = {
+        name: write_shard(folder / name / f"{group:05d}.tar", rows, contended=True) if rows else None
+        for name, rows in records.items()
+    }
+    composition = {name: Composition.of((record, len(record)) for record in rows) for name, rows in records.items()}
     counted, left_out = ({k: dict(v) for k, v in each.items()} for each in (counts, dropped))
-    report = Report(declaration, shards, counted, left_out, unusable)
-    report.write(folder, group)
+    report = Report(declaration, group, shards, counted, left_out, unusable, composition)
+    report.write(folder, {name: _statistics(rows) for name, rows in records.items()})
     return report
+
+
+def _statistics(records: Sequence[Record]) -> Streams:
+    proprioception, actions = StatisticsStream(), StatisticsStream()
+    for record in records:
+        proprioception.update(record.key, record.proprioception)
+        actions.update(record.key, record.actions)
+    return proprioception, actions
 
 
 @dataclass(frozen=True)

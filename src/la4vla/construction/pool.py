@@ -14,6 +14,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# Workers share the cores among them: each renders in its own thread and calculates in one.
+THREADS = {"LP_NUM_THREADS": "0", "OMP_NUM_THREADS": "1"}
+
 
 def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterator[tuple[int, Result]]:
     """Yield ``(number, result)`` of every job as it finishes; with one process, or one job, here and in order.
@@ -45,10 +48,8 @@ def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterat
 
 
 def _begin_worker() -> None:
-    # The processes share the cores among them: each renders in its own thread and calculates in one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
-    for name, threads in (("LP_NUM_THREADS", "0"), ("OMP_NUM_THREADS", "1")):
-        os.environ[name] = threads
+    os.environ.update(THREADS)
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A pool's workers outlive a parent that is killed, waiting for work for ever.

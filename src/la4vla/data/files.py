@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from la4vla.data.place import Place
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+# Stores in which an object appears when its upload is complete, and not at all otherwise.
+WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory")
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A binary file for writing that takes the name ``path`` only once all of it is on disk.
+def written_whole(path: Place, *, contended: bool = False) -> Iterator[BinaryIO]:
+    """A binary file for writing that takes the name ``path`` only once all of it is on disk, or in its object store.
 
     It is written under ``.{name}.part`` in the same folder, synced and renamed, so a reader never sees half a file.
+    What goes to an object store is written to a temporary file here and uploaded.
+
+    Args:
+        path: The final name.
+        contended: Whether several processes may write this file at once; each does so under a name of its own then.
 
     Raises:
         OSError: If the disk is full or the write fails otherwise; nothing new is left under ``path`` then.
+        ValueError: If the store of ``path`` does not promise that.
     """
-    part = path.with_name(f".{path.name}.part")
+    if not isinstance(path, Path):
+        with _uploaded_whole(path) as file:
+            yield file
+        return
+    writer = f".{uuid.uuid4().hex}" if contended else ""
+    part = path.with_name(f".{path.name}{writer}.part")
     try:
         with open(part, "w+b") as file:
             yield file
@@ -35,3 +56,17 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _uploaded_whole(path: UPath) -> Iterator[BinaryIO]:
+    if path.protocol not in WHOLE:
+        raise ValueError(
+            f"{path} cannot be written: a file of {path.protocol} may be seen half. Stores that can be: "
+            f"{', '.join(WHOLE)}."
+        )
+    with tempfile.TemporaryDirectory(prefix="la4vla-") as folder:
+        local = Path(folder) / path.name
+        with written_whole(local) as file:
+            yield file
+        path.fs.put_file(str(local), path.path)

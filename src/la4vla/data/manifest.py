@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
+from la4vla.data.place import Place, place
 from la4vla.schema.statistics import Domain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 
 
@@ -39,6 +40,7 @@ class Manifest:
         phases: Rows of the set's table of construction phases: phase, episodes, frames, frames_per_episode.
         dropped: How many records each filter removed, by reason.
         unusable: A sentence for each demonstration that was left out, or could not be cut.
+        composition: What the records are: primitives, directions, tasks and lengths, counted.
         card: The declaration the set was built from.
         schema: Version of the shard format.
     """
@@ -51,6 +53,7 @@ class Manifest:
     phases: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     unusable: list[str] = field(default_factory=list)
+    composition: Composition = field(default_factory=Composition)
     card: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA_VERSION
 
@@ -65,6 +68,7 @@ class Manifest:
             "phases": self.phases,
             "dropped": self.dropped,
             "unusable": self.unusable,
+            "composition": asdict(self.composition),
             "card": self.card,
             "domain": self.domain.to_json(),
         }
@@ -73,22 +77,24 @@ class Manifest:
     def from_json(cls, fields: dict[str, Any]) -> Manifest:
         """The inverse of :meth:`to_json`."""
         shards = tuple(ShardEntry(**entry) for entry in fields["shards"])
-        return cls(**{**fields, "domain": Domain.from_json(fields["domain"]), "shards": shards})
+        composition = Composition(**fields.get("composition", {}))
+        domain = Domain.from_json(fields["domain"])
+        return cls(**{**fields, "domain": domain, "shards": shards, "composition": composition})
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Place) -> None:
         """Write this manifest into ``folder``; the last file of a set, for its presence says the set is complete."""
         with written_whole(folder / MANIFEST_NAME) as file:
             file.write((json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
 
     @classmethod
-    def read(cls, folder: str | Path) -> Manifest:
+    def read(cls, folder: str | Place) -> Manifest:
         """The manifest of the finished set in ``folder``.
 
         Raises:
             FileNotFoundError: If there is no such folder, or the set in it was never finished.
             ValueError: If the manifest is damaged or of another schema version.
         """
-        path = Path(folder) / MANIFEST_NAME
+        path = place(folder) / MANIFEST_NAME
         if not path.parent.is_dir():
             raise FileNotFoundError(f"There is no shard folder {folder}. Build it from its card, or correct the path.")
         if not path.exists():

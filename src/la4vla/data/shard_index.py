@@ -7,11 +7,16 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from upath import UPath
+
 SUFFIX = ".index.npz"
+# here or in an object store
+AnyPath = TypeVar("AnyPath", Path, "UPath")
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class ShardIndex:
         return index
 
 
-def index_path(tar: Path) -> Path:
+def index_path(tar: AnyPath) -> AnyPath:
     """The index sidecar of ``tar``: ``00000.tar`` has ``00000.index.npz``."""
     return tar.with_suffix(SUFFIX)
 

@@ -15,9 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import webdataset
 
+from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
 from la4vla.data.manifest import SCHEMA_VERSION, Manifest, ShardEntry, content_hash
+from la4vla.data.place import Place, is_remote, place
 from la4vla.data.record import Record, RecordInfo, check_steps, parse_npy
+from la4vla.data.shard_cache import local_folder
 from la4vla.data.shard_index import ShardIndex, index_path, span
 from la4vla.data.transforms import decode_jpeg
 from la4vla.schema.statistics import Domain
@@ -25,28 +28,42 @@ from la4vla.schema.statistics import Domain
 __all__ = ["SCHEMA_VERSION", "Manifest", "Record", "RecordInfo", "Shards", "write_manifest", "write_shard"]
 
 
-def write_shard(path: str | Path, records: Iterable[Record]) -> None:
+def write_shard(path: str | Place, records: Iterable[Record], *, contended: bool = False) -> ShardEntry:
     """Write ``records`` to the tar ``path`` and its index beside it; equal records give equal bytes.
+
+    Args:
+        path: Of the tar, here or in an object store.
+        records: What it holds.
+        contended: Whether another process may write the same shard at the same time.
+
+    Returns:
+        What the manifest says of this shard.
 
     Raises:
         ValueError: If a record does not fit together (names, lengths, frames, finite numbers).
         OSError: If the disk is full. In either case nothing is left under the final names.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = place(path)
+    if not is_remote(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
     cameras: set[frozenset[str]] = set()
-    with written_whole(path) as tar:
+    steps = 0
+    with written_whole(path, contended=contended) as tar:
         with webdataset.TarWriter(tar, encoder=False, mtime=0, user="la4vla", group="la4vla") as writer:
             for record in records:
                 _check_fits(record, seen, cameras)
                 writer.write(record.members())
+                steps += len(record)
         # the tar is safe on disk before its index takes its name, so that a full disk leaves neither
         tar.flush()
         os.fsync(tar.fileno())
         index = ShardIndex.scan(tar)
-        with written_whole(index_path(path)) as file:
+        with written_whole(index_path(path), contended=contended) as file:
             index.write(file)
+        tar.seek(0)
+        digest = hashlib.file_digest(tar, "sha256").hexdigest()
+    return ShardEntry(file=path.name, sha256=digest, records=len(index.keys), steps=steps)
 
 
 def write_index(tar: str | Path) -> None:
@@ -56,25 +73,29 @@ def write_index(tar: str | Path) -> None:
 
 
 def write_manifest(
-    folder: str | Path,
+    folder: str | Place,
     *,
     name: str,
     unit: Literal["segment", "episode"],
     domain: Domain,
-    shards: Sequence[str],
+    shards: Sequence[str | ShardEntry],
     phases: Sequence[Mapping[str, Any]] = (),
     dropped: Mapping[str, int] | None = None,
     unusable: Sequence[str] = (),
+    composition: Composition | None = None,
     card: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Check the shards named by ``shards`` (file names inside ``folder``) and finish the set with its manifest.
+    """Check the shards of a set, all inside ``folder``, and finish it with its manifest.
+
+    Shards are given by file name, or by what :func:`write_shard` said of them; an object store wants the latter, and is
+    asked only whether they are there.
 
     Raises:
         FileNotFoundError: If a shard is missing.
         ValueError: If a shard does not agree with ``domain``.
     """
-    folder = Path(folder)
-    entries = tuple(_describe(folder / file) for file in shards)
+    folder = place(folder)
+    entries = tuple(s if isinstance(s, ShardEntry) else _describe(Path(folder / s)) for s in shards)
     manifest = Manifest(
         name=name,
         unit=unit,
@@ -84,9 +105,13 @@ def write_manifest(
         phases=[dict(row) for row in phases],
         dropped=dict(dropped or {}),
         unusable=list(unusable),
+        composition=composition or Composition(),
         card=dict(card or {}),
     )
-    Shards(folder, manifest)
+    if is_remote(folder):
+        _check_there(folder, entries)
+    else:
+        Shards(folder, manifest)
     manifest.write(folder)
     return manifest
 
@@ -95,7 +120,7 @@ class Shards:
     """A finished set, open for reading: numbers and words of all records in memory, frames on disk.
 
     Args:
-        folder: Where the tars lie.
+        folder: Where the tars lie. A set in an object store is copied to this machine first, once.
         manifest: The set's manifest; read from ``folder`` where None.
 
     Attributes:
@@ -112,9 +137,9 @@ class Shards:
         ValueError: If a file is damaged or a record does not agree with the manifest; names shard and record.
     """
 
-    def __init__(self, folder: str | Path, manifest: Manifest | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Place, manifest: Manifest | None = None) -> None:
         self.manifest = manifest or Manifest.read(folder)
+        self.folder = local_folder(place(folder), self.manifest)
         self._descriptors: dict[int, int] = {}
         indices = [ShardIndex.read(self._tar(shard)) for shard in range(len(self.manifest.shards))]
         self.cameras = self._common_cameras(indices)
@@ -300,6 +325,14 @@ def _check_fits(record: Record, seen: set[str], cameras: set[frozenset[str]]) ->
         cameras.add(frozenset(record.images))
     if len(cameras) > 1:
         raise ValueError(f"Record {record.key} has frames of other cameras than the records before it in its shard.")
+
+
+def _check_there(folder: Place, entries: Sequence[ShardEntry]) -> None:
+    found = {path.name for path in folder.iterdir()}
+    for entry in entries:
+        for file in (entry.file, index_path(Path(entry.file)).name):
+            if file not in found:
+                raise FileNotFoundError(f"Shard file {folder / file} is missing. Build the set again.")
 
 
 def _joined(parts: list[np.ndarray], empty: tuple[int, ...], dtype: type) -> np.ndarray:

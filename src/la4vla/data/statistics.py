@@ -6,7 +6,7 @@ split over processes, or on how the parts are merged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -67,6 +67,32 @@ class StatisticsStream:
         if other._extremes is not None:
             self._widen(*other._extremes)
             self._sample(np.concatenate(other._bits), np.concatenate(other._rows))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All that was seen, as arrays that :meth:`from_arrays` takes."""
+        low, high = self._extremes if self._extremes is not None else (np.zeros(0), np.zeros(0))
+        counts, means, m2s = zip(*self._moments.values(), strict=True) if self._moments else ((), (), ())
+        return {
+            "keys": np.asarray(list(self._moments), dtype=np.str_),
+            "counts": np.asarray(counts, dtype=np.int64),
+            "means": np.asarray(means),
+            "m2s": np.asarray(m2s),
+            "low": low,
+            "high": high,
+            "bits": np.concatenate([np.zeros(0, dtype=np.uint64), *self._bits]),
+            "rows": np.concatenate([np.zeros((0, len(low))), *self._rows]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> StatisticsStream:
+        """The inverse of :meth:`to_arrays`."""
+        stream = cls()
+        if len(arrays["keys"]):
+            moments = zip(arrays["counts"].tolist(), arrays["means"], arrays["m2s"], strict=True)
+            stream._moments = dict(zip(arrays["keys"].tolist(), moments, strict=True))
+            stream._widen(arrays["low"], arrays["high"])
+            stream._sample(arrays["bits"], arrays["rows"])
+        return stream
 
     def finish(self) -> Statistics:
         """The statistics of all rows so far.

@@ -1,0 +1,85 @@
+"""Workers in SLURM jobs: the script that is submitted, and a whole build where sbatch is one of our own."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from la4vla.construction.build import build
+from la4vla.construction.card import read_card
+from la4vla.construction.executors.slurm_cluster import SlurmCluster
+from la4vla.data.manifest import Manifest
+
+pytest.importorskip("dask_jobqueue")
+
+# What SLURM does, without its queue: a script runs aside, under a number that scancel takes.
+SBATCH = """#!/bin/sh
+echo "$@" >> {log}
+setsid sh "$1" >/dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+for job in "$@"; do kill -- -"$job"; done
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> Path:
+    """``sbatch`` and ``scancel`` of our own; returns the file that lists what was submitted."""
+    folder, log = tmp_path / "bin", tmp_path / "submitted"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH.format(log=log)), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return log
+
+
+def test_a_build_submits_its_workers_and_ends_them(moving_card, slurm, tmp_path):
+    words = ["executor=SlurmCluster", "executor.jobs=1", "executor.interface=lo", "reader.init_args.episodes=8"]
+    build(read_card([str(moving_card), *words, f"folder={tmp_path / 'there'}"]))
+    build(read_card([str(moving_card), words[-1], f"folder={tmp_path / 'here'}"]))
+    here, there = (Manifest.read(tmp_path / where / "vla") for where in ("here", "there"))
+    assert here == there or (here.content_hash, here.card) == (there.content_hash, there.card)
+    assert len(slurm.read_text().splitlines()) == 1
+    deadline = time.monotonic() + 30
+    while (running := _workers()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running
+
+
+def _workers() -> list[str]:
+    """Command lines of our Dask workers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_text()
+        except OSError:
+            continue
+        if "dask_worker" in line and "la4vla" in line and Path(path.parent / "status").exists():
+            found.append(line)
+    return found
+
+
+def test_the_submitted_script_says_what_the_card_says():
+    executor = SlurmCluster(
+        jobs=3, workers_per_job=4, memory="16GB", walltime="01:30:00", partition="cpu", account="robots",
+        interface="lo", directives=["--constraint=avx512"], prologue=["module load osmesa"],
+    )  # fmt: skip
+    with executor.cluster() as cluster:
+        script = cluster.job_script()
+    for line in ("-p cpu", "-A robots", "-n 1", "--cpus-per-task=4", "--mem=15G", "-t 01:30:00", "--constraint=avx512"):
+        assert f"#SBATCH {line}\n" in script
+    assert "\nmodule load osmesa\n" in script
+    assert "--nthreads 1 --nworkers 4 " in script
+
+
+def test_without_slurm_it_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no `sbatch` on this machine; .*login node"):
+        list(SlurmCluster(jobs=1).run({0: int}))
+    with pytest.raises(ValueError, match="must be at least 1, got 0 and 1"):
+        SlurmCluster(jobs=0)
