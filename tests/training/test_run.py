@@ -1,6 +1,8 @@
 """A run's folder: its state, its provenance, and what happens when the recipe changes under it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -35,6 +37,29 @@ def test_another_configuration_in_the_same_folder_is_refused_with_what_differs(t
     other = {**CONFIG, "model": {"learning_rate": 5e-4}}
     with pytest.raises(ValueError, match=r"model.learning_rate: 0.001 there, 0.0005 here.*name="):
         Run(tmp_path / "la", other).state()
+
+
+def test_a_second_fit_waits_until_the_first_has_ended(tmp_path):
+    folder = tmp_path / "la"
+    take = f"from pathlib import Path; from la4vla.training.run import Run; Run(Path({str(folder)!r}), {{}}).take(); "
+    first = subprocess.Popen(
+        [sys.executable, "-c", take + "print('taken', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert first.stdout.readline() == "taken\n"
+    second = subprocess.Popen(
+        [sys.executable, "-c", take + "print('taken')"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert second.stderr.readline() == f"Another fit works in {folder}; waiting for it to end.\n"
+    assert second.poll() is None
+    first.kill()
+    first.communicate()
+    assert second.communicate() == ("taken\n", "") and second.returncode == 0
+
+
+def test_a_process_may_take_its_folder_twice(tmp_path):
+    Run(tmp_path / "la", CONFIG).take()
+    Run(tmp_path / "la", CONFIG).take()
 
 
 def test_no_partial_file_is_left(tmp_path):

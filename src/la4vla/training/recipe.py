@@ -118,6 +118,8 @@ class Recipe(LightningCLI):
             config["after"] = policy.parent.name
             self.config.model.predecessor = str(policy)
         self.run = Run(runs / (self.config.name or run_name(self.words)), config)
+        if not any(int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+            self.run.take()  # for all processes of the run
 
     def instantiate_classes(self) -> None:
         """Instantiate everything, unless the run is finished and nothing is left to do."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +31,9 @@ PACKAGES = (
     "mujoco",
 )
 
+# By folder, the descriptor that holds it for this process.
+_TAKEN: dict[Path, int] = {}
+
 
 class Run:
     """One fit's folder.
@@ -47,6 +52,23 @@ class Run:
         self.config = config
         text = json.dumps(config, sort_keys=True, default=str)
         self.config_hash = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def take(self) -> None:
+        """Have this folder to oneself until the process ends; wait while another fit has it.
+
+        Two fits of one recipe, or of two that begin from the same one, would write over each other's checkpoints. The
+        second then finds what the first has finished.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder.resolve() in _TAKEN:
+            return
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another fit works in {self.folder}; waiting for it to end.", file=sys.stderr, flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _TAKEN[self.folder.resolve()] = descriptor
 
     @property
     def policy(self) -> Path:
