@@ -23,7 +23,7 @@ from la4vla.data.readers.base import Key
 from la4vla.data.shard_cache import cache_folder
 
 
-def ensure_built(folder: str | Path) -> None:
+def ensure_built(folder: str | Place) -> None:
     """Build the shard set ``folder`` from the card beside its parent where it is not finished.
 
     ``shards/metaworld/la`` belongs to the card ``shards/metaworld.yaml``, as its export ``la``. Sets of the card that

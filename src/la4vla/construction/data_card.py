@@ -95,8 +95,8 @@ def _sections(name: str, manifests: Mapping[str, Manifest], twins: Twins, licenc
             [(p["phase"], f"{p['episodes']:,}", f"{p['frames']:,}", f"{p['frames_per_episode']:.2f}") for p in phases],
         )
     yield "## What it holds"
-    for names, (composition, _) in twins.items():
-        yield f"![Composition of {', '.join(names)}]({_picture(names)})"
+    for twin, (composition, _) in twins.items():
+        yield f"![Composition of {', '.join(twin)}]({_picture(twin)})"
         if composition.primitives:
             yield _primitives(composition)
     yield "## Left out"

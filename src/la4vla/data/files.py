@@ -8,8 +8,9 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from la4vla.data.place import Place
 
@@ -21,7 +22,7 @@ WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"
 
 
 @contextmanager
-def written_whole(path: Place, *, contended: bool = False) -> Iterator[BinaryIO]:
+def written_whole(path: Place, *, contended: bool = False) -> Iterator[BufferedRandom]:
     """A binary file for writing that takes the name ``path`` only once all of it is on disk, or in its object store.
 
     It is written under ``.{name}.part`` in the same folder, synced and renamed, so a reader never sees half a file.
@@ -59,7 +60,7 @@ def written_whole(path: Place, *, contended: bool = False) -> Iterator[BinaryIO]
 
 
 @contextmanager
-def _uploaded_whole(path: UPath) -> Iterator[BinaryIO]:
+def _uploaded_whole(path: UPath) -> Iterator[BufferedRandom]:
     if path.protocol not in WHOLE:
         raise ValueError(
             f"{path} cannot be written: a file of {path.protocol} may be seen half. Stores that can be: "

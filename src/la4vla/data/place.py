@@ -27,7 +27,7 @@ def place(folder: str | Place) -> Place:
     text = str(folder)
     protocol, _, rest = text.rpartition("://")
     if not protocol:
-        return Path(folder)
+        return Path(text)
     return Path(rest) if protocol in ("file", "local") else _remote(text)
 
 

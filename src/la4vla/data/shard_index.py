@@ -7,16 +7,13 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from upath import UPath
+from la4vla.data.place import Place
 
 SUFFIX = ".index.npz"
-# here or in an object store
-AnyPath = TypeVar("AnyPath", Path, "UPath")
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class ShardIndex:
             FileNotFoundError: If the tar or its index is missing.
             ValueError: If the index is damaged, or the tar is not as long as its index says.
         """
-        path = index_path(tar)
+        path = Path(str(index_path(tar)))
         if not tar.exists() or not path.exists():
             missing = path if tar.exists() else tar
             raise FileNotFoundError(f"Shard file {missing} is missing. Copy the set again, or build it again.")
@@ -94,7 +91,7 @@ class ShardIndex:
         return index
 
 
-def index_path(tar: AnyPath) -> AnyPath:
+def index_path(tar: Place) -> Place:
     """The index sidecar of ``tar``: ``00000.tar`` has ``00000.index.npz``."""
     return tar.with_suffix(SUFFIX)
 

@@ -95,7 +95,7 @@ def write_manifest(
         ValueError: If a shard does not agree with ``domain``.
     """
     folder = place(folder)
-    entries = tuple(s if isinstance(s, ShardEntry) else _describe(Path(folder / s)) for s in shards)
+    entries = tuple(s if isinstance(s, ShardEntry) else _describe(Path(str(folder / s))) for s in shards)
     manifest = Manifest(
         name=name,
         unit=unit,

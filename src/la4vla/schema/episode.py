@@ -52,7 +52,7 @@ class Segment:
         instruction: Vision-agnostic instruction: action type, direction, object status.
         directions: Base-frame direction words the instruction commands, dominant first; may be empty.
         quality: Mean human rating from 0 (unusable) to 3 (high), or None where nobody rated it.
-        proposed: Step at which it was first proposed to begin, its name inside the episode; None where that is ``start``.
+        proposed: Step at which it was first proposed to begin, its name in the episode; None where that is ``start``.
     """
 
     start: int

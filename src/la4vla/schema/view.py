@@ -72,7 +72,10 @@ class ViewProfile:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ViewProfile:
         """The inverse of :meth:`to_json`."""
-        shots = tuple(
-            Shot(**{k: tuple(v) if isinstance(v, list) else v for k, v in shot.items()}) for shot in fields["shots"]
-        )
-        return cls(**{**fields, "shots": shots})
+        values: dict[str, Any] = dict(fields)
+        return cls(**{**values, "shots": tuple(_shot(shot) for shot in values["shots"])})
+
+
+def _shot(fields: Mapping[str, Any]) -> Shot:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return Shot(**values)

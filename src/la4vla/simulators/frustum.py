@@ -27,4 +27,5 @@ def outside(model: mujoco.MjModel, data: mujoco.MjData, camera: int, crop: float
     # A camera looks along its negative z. The sides of the field are planes through the eye, with unit normals outward.
     beyond_sides = (np.abs(centres[:, :2]) + slope * centres[:, 2:]) / np.hypot(1.0, slope) > radii[:, None]
     unbounded = radii == 0  # planes
-    return (beyond_sides.any(axis=1) | (centres[:, 2] > radii)) & ~unbounded
+    hidden: np.ndarray = (beyond_sides.any(axis=1) | (centres[:, 2] > radii)) & ~unbounded
+    return hidden

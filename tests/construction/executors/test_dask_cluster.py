@@ -84,7 +84,7 @@ def client():
     """A cluster inside this process, with one worker of one thread."""
     with (
         distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
-        cluster.get_client(set_as_default=False) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 

@@ -12,7 +12,7 @@ from la4vla.construction.executors.base import Executor, Result
 from la4vla.construction.executors.dask_client import MISSING, run_on
 
 if TYPE_CHECKING:
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SlurmCluster(Executor):
     def cluster(self) -> SLURMCluster:
         """The scheduler, and how its jobs will be submitted; none is yet."""
         try:
-            from dask_jobqueue import SLURMCluster
+            from dask_jobqueue.slurm import SLURMCluster
         except ImportError as error:
             raise ImportError(MISSING) from error
         return SLURMCluster(
@@ -89,5 +89,6 @@ class SlurmCluster(Executor):
             log_directory=self.log_folder,
             python=sys.executable,
             job_name="la4vla",
+            death_timeout=300,  # s until a worker that finds no scheduler gives up; busy nodes start slowly
             scheduler_options={"dashboard": False},
         )
