@@ -102,7 +102,8 @@ def write_tiny_shards(
     files = [f"{shard:05d}.tar" for shard in range(shards)]
     for shard, file in enumerate(files):
         write_shard(folder / file, made[shard::shards])
-    profile = ViewProfile(view, tuple(Shot(camera, size_px) for camera in seen), size_px) if frames else None
+    shots = tuple(Shot(camera, size_px) for camera in embodiment.cameras)
+    profile = ViewProfile(view, shots, size_px) if frames else None
     domain = Domain(embodiment, profile, streams[0].finish(), streams[1].finish())
     write_manifest(folder, name=folder.name, unit="segment", domain=domain, shards=files, card={"seed": seed})
     return folder

@@ -110,7 +110,7 @@ def test_loading_needs_neither_network_nor_trainer(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda c: c.update(format=2), "has format 2, this la4vla reads 1"),
+        (lambda c: c.update(format=99), "has format 99, this la4vla reads 2"),
         (lambda c: c.update(colour="red"), r"differing in \['colour'\]"),
         (lambda c: c.pop("head"), r"differing in \['head'\]"),
         (lambda c: c["head"].update({"class": "os.system"}), "'os.system', which is no Head of la4vla.models"),

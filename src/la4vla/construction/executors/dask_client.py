@@ -59,8 +59,9 @@ def run_on(client: Client, jobs: Mapping[int, Callable[[], Result]]) -> Iterator
             yield futures.pop(future), result
             future.release()
     finally:
-        with suppress(OSError):  # a scheduler that is gone has nothing left to cancel
-            client.cancel(list(futures), force=True)
+        if client.status == "running":
+            with suppress(OSError):  # a scheduler that is gone has nothing left to cancel
+                client.cancel(list(futures), force=True)
 
 
 def _work(pickled: bytes, version: str, folder: str) -> Any:

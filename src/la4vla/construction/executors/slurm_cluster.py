@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -72,10 +73,12 @@ class SlurmCluster(Executor):
 
     def cluster(self) -> SLURMCluster:
         """The scheduler, and how its jobs will be submitted; none is yet."""
+        interrupted = signal.getsignal(signal.SIGINT)
         try:
             from dask_jobqueue.slurm import SLURMCluster
         except ImportError as error:
             raise ImportError(MISSING) from error
+        signal.signal(signal.SIGINT, interrupted)  # that import takes the signal, and an interruption its sentence
         return SLURMCluster(
             queue=self.partition,
             account=self.account,
