@@ -7,6 +7,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,7 +61,7 @@ def run_on(client: Client, jobs: Mapping[int, Callable[[], Result]]) -> Iterator
             future.release()
     finally:
         if client.status == "running":
-            with suppress(OSError):  # a scheduler that is gone has nothing left to cancel
+            with suppress(OSError):  # a scheduler that goes just now has nothing left to cancel
                 client.cancel(list(futures), force=True)
 
 
