@@ -7,7 +7,6 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
