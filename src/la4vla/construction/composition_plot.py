@@ -62,7 +62,7 @@ def _primitives(axes: Axes, counts: Mapping[str, int]) -> None:
     shown = [context for context in COLOURS if context in contexts]
     patches = [Patch(color=COLOURS[context], label=str(context)) for context in shown]
     # below the axis, for a long bar may lie anywhere inside
-    axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9, frameon=False)
+    axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=9, frameon=False)
 
 
 def _tasks(axes: Axes, counts: Mapping[str, int]) -> None:
@@ -105,6 +105,7 @@ def _lengths(axes: Axes, counts: Mapping[str, int], control_hz: float, unit: str
     axes.set_xlabel("steps")
     axes.set_ylabel(unit)
     axes.set_ylim(0, 1.25 * axes.get_ylim()[1])  # room for the legend
+    axes.set_xlim(edges[0] - 3, edges[-1] + 2)  # ticks of whole steps, where all are alike too
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axis.set_major_formatter(THOUSANDS)
