@@ -60,9 +60,19 @@ def test_weights_choose_what_counts_as_motion(pick):
     assert upright[0][0] == 0 and upright[0][1] == pytest.approx(20, abs=6)
 
 
-def test_short_episodes_have_no_keyframes(pick):
-    short = replace(pick, proprioception=pick.proprioception[:1], actions=pick.actions[:1])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_episodes_shorter_than_every_window_have_no_keyframes(pick, steps):
+    short = replace(pick, proprioception=pick.proprioception[:steps], actions=pick.actions[:steps])
     assert KeyframeDetector().detect(short) == []
+
+
+def test_a_window_longer_than_the_episode_judges_what_there_is(pick):
+    resting = np.repeat(pick.proprioception[:1], 4, axis=0)
+    resting[3, 0] += 0.1
+    short = replace(pick, proprioception=resting, actions=pick.actions[:4])
+    # Differences of 0, 0, 0.1 and the last once more: two of four rest, all of them the window of every step.
+    assert KeyframeDetector(static_window=9, static_proportion=0.5).static_intervals(short) == [(0, 2)]
+    assert not KeyframeDetector(static_window=9, static_proportion=0.6).static_intervals(short)
 
 
 def test_an_even_filter_is_refused():

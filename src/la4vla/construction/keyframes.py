@@ -126,8 +126,7 @@ class KeyframeDetector:
         """Half-open intervals of steps in which the arm rests."""
         magnitude = self.magnitude(episode)
         still = magnitude < self.static_ratio * magnitude.mean()
-        share = np.convolve(still, np.ones(self.static_window), "same")
-        share /= np.convolve(np.ones(len(still)), np.ones(self.static_window), "same")
+        share = _windowed(still, self.static_window) / _windowed(np.ones(len(still)), self.static_window)
         return runs(still & (share >= self.static_proportion))
 
     def gripper_transitions(self, episode: Episode) -> list[tuple[int, Event]]:
@@ -149,6 +148,14 @@ class KeyframeDetector:
         events += [((a + b - 1) // 2 + window, "gripper_open") for a, b in runs(opens)]
         events.sort()
         return [e for i, e in enumerate(events) if i == 0 or e[0] - events[i - 1][0] >= self.gripper_gap]
+
+
+def _windowed(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums over the window around each value, cut off at the ends; as many as there are values."""
+    # numpy's "same" has the length of the longer of the two, and an episode may be shorter than the window
+    begin = (window - 1) // 2
+    sums: np.ndarray = np.convolve(values, np.ones(window))[begin : begin + len(values)]
+    return sums
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:

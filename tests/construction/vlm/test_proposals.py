@@ -70,6 +70,18 @@ def test_no_time_is_not_a_number():
         spans('{"segments": [{"subaction": "wait", "instruction": "wait", "start": 0, "end": NaN}]}')
 
 
+def test_one_bracket_over_and_over_is_an_answer_that_cannot_be_used():
+    for text in ("[" * 8000, '{"segments":' * 2000):
+        with pytest.raises(BadAnswer, match="no whole JSON"):
+            spans(text)
+
+
+def test_half_a_character_is_no_instruction():
+    text = answer((0.0, 5.0)).replace("nothing", "nothing \\ud83d")
+    with pytest.raises(BadAnswer, match=r"segments\.0\.instruction: .*half a character"):
+        spans(text)
+
+
 def test_the_schema_is_one_that_strict_servers_take():
     def objects(node):
         if isinstance(node, dict):

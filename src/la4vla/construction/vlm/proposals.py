@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from la4vla.schema.primitives import Primitive, Status
 
@@ -29,6 +29,14 @@ def _strict(schema: dict[str, Any]) -> None:
     schema["additionalProperties"] = False
 
 
+def _whole_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can spell half a character, which no file can hold
+        raise ValueError("it holds half a character") from None
+    return text
+
+
 class Proposal(BaseModel):
     """One proposed segment, times in seconds from the beginning of the episode.
 
@@ -40,7 +48,7 @@ class Proposal(BaseModel):
     subaction: Primitive
     status: Annotated[Status | None, WithJsonSchema({"type": "string", "enum": list(Status)})] = None
     directions: list[Direction] = []
-    instruction: str
+    instruction: Annotated[str, AfterValidator(_whole_characters)]
     start: Seconds
     end: Seconds
 
@@ -131,7 +139,7 @@ def _json(text: str) -> Any:
         raise BadAnswer("there is no JSON in it" if text.strip() else "it is empty")
     try:
         return json.JSONDecoder().raw_decode(text, opening.start())[0]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter where a model repeats one bracket until it is cut off
         raise BadAnswer(f"it is no whole JSON ({error})") from error
 
 
