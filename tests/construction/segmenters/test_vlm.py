@@ -134,6 +134,25 @@ def test_trouble_that_passes_is_waited_out(trouble, settings, server, reply, tmp
     assert len(server.asked) == 2 and server.asked[0] == server.asked[1]
 
 
+COMPLETION = {"choices": [{"message": {"content": GOOD}}], "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "usage"),
+    [
+        ({**COMPLETION, "model": None, "usage": None}, (0, 0)),
+        ({**COMPLETION, "usage": {"prompt_tokens": 900, "completion_tokens": None}}, (900, 0)),
+        ({**COMPLETION, "choices": [{"message": {"content": f"{GOOD} \ud83d"}, "finish_reason": None}]}, (0, 0)),
+    ],
+)
+def test_a_completion_with_something_missing_is_paid_for_once(sent, usage, server, reply, tmp_path):
+    server.script = lambda task, turn: reply(raw=json.dumps(sent).encode())
+    assert len(twin.segmenter(server.url, tmp_path).segment(twin.episode(0))) == 3
+    assert len(server.asked) == 1
+    (entry,) = entries(tmp_path).values()
+    assert (entry.usage.prompt_tokens, entry.usage.completion_tokens) == usage
+
+
 def test_retry_after_is_honoured(server, reply, tmp_path):
     came = []
     server.script = lambda task, turn: (

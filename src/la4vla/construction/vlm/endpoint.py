@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from la4vla.construction.vlm.answers import Answer
 
 try:
     import openai
-    from pydantic import BaseModel, ValidationError
+    from pydantic import BaseModel
 except ImportError as error:
     raise ImportError("Asking a vision-language model needs more packages: pip install la4vla[construct].") from error
 
@@ -165,28 +166,40 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Completion(BaseModel):
     choices: list[_Choice]
-    model: str = ""
+    model: str | None = None
     usage: _Usage | None = None
 
 
 def _read(reply: str) -> Answer | None:
-    """The answer in a completion; one without choices is an empty answer. None where it is no completion."""
+    """The answer in a completion; one without choices is an empty answer. None where it is no completion.
+
+    What a server may leave out it may also send as null; a completion was paid for, so none is refused for that. Half a
+    character, which JSON can spell and no file can hold, becomes a question mark.
+    """
     try:
-        completion = _Completion.model_validate_json(reply)
-    except ValidationError:
+        completion = _Completion.model_validate(_whole(json.loads(reply)))
+    except (ValueError, RecursionError):
         return None
     usage = completion.usage or _Usage()
     text, finish_reason = "", ""
     if completion.choices:
         first = completion.choices[0]
         text, finish_reason = first.message.content or "", first.finish_reason or ""
-    return Answer(text, completion.model, finish_reason, usage.prompt_tokens, usage.completion_tokens)
+    return Answer(text, completion.model or "", finish_reason, usage.prompt_tokens or 0, usage.completion_tokens or 0)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _status(error: openai.APIStatusError) -> str:
