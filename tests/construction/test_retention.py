@@ -82,6 +82,14 @@ def test_ratings_of_another_segment_of_that_name_do_not_count(tmp_path, episode)
     assert len(strays) == 1 and "door-0000-0020, door-0000-0033, door-0000-0040" in strays[0]
 
 
+def test_a_rating_counts_beside_one_of_the_segment_that_had_its_key_before(tmp_path, episode):
+    before = Rating(segment="door-0000-0020", annotator="anna", quality=0, confidence=2, length=35, shift_stop=-20)
+    now = Rating(segment="door-0000-0020", annotator="ben", quality=3, confidence=2, length=20, instruction="Move 20")
+    kept, strays, _, dropped = retained(tmp_path, episode, [before, now])
+    assert [(s.start, s.stop, s.quality) for s in kept] == [(20, 40, 3.0)]
+    assert dropped == Counter({"not rated": 4, "ratings of other segments": 1}) and "door-0000-0020" in strays[0]
+
+
 def test_what_makes_no_sense_is_refused_in_a_sentence(tmp_path, episode):
     with pytest.raises(ValueError, match=r"least_quality must lie in 0\.\.3, got 4"):
         Retention("x", 4)

@@ -22,19 +22,11 @@ class Verdict:
         quality: Mean quality.
         shift_start: Mean shift of the first step, halves towards the boundary as it was proposed.
         shift_stop: Likewise of the end.
-        length: Steps of the segment that was judged, where known.
-        instruction: Its instruction, where known.
     """
 
     quality: float
     shift_start: int
     shift_stop: int
-    length: int | None
-    instruction: str | None
-
-    def judged(self, segment: Segment) -> bool:
-        """Whether ``segment``, which has the key that was rated, is also the segment that was seen."""
-        return self.length in (None, len(segment)) and self.instruction in (None, segment.instruction)
 
 
 @dataclass(frozen=True)
@@ -77,24 +69,27 @@ class Retention:
         Raises:
             ValueError: If the file of ratings is damaged, or two segments were moved onto each other.
         """
-        verdicts = dict(_verdicts(self.path, Path(self.path).stat().st_mtime_ns).get(episode.key, {}))
+        rated = dict(_rated(self.path, Path(self.path).stat().st_mtime_ns).get(episode.key, {}))
         kept: list[Segment] = []
         for segment in segments:
-            verdict = verdicts.get(segment.start)
-            if verdict is None or not verdict.judged(segment):
+            # one person may have seen a segment of this key before the segmenter was changed, and another this one
+            seen = [rating for rating in rated.get(segment.start, ()) if _judged(rating, segment)]
+            if not seen:
                 dropped["not rated"] += 1
                 continue
-            del verdicts[segment.start]
+            rated[segment.start] = [rating for rating in rated[segment.start] if rating not in seen]
+            verdict = verdicts_of(seen)[seen[0].segment]
             if verdict.quality < self.least_quality:
                 dropped[f"quality below {self.least_quality:g}"] += 1
                 continue
             kept.append(moved := _moved(episode, segment, verdict))
             phases["verified"] += 1
             phases["verified_frames"] += len(moved)
-        if not verdicts:
+        strays = [start for start, ratings in sorted(rated.items()) if ratings]
+        if not strays:
             return kept, []
-        dropped["ratings of other segments"] += len(verdicts)
-        keys = ", ".join(segment_key(episode.key, start) for start in sorted(verdicts))
+        dropped["ratings of other segments"] += len(strays)
+        keys = ", ".join(segment_key(episode.key, start) for start in strays)
         return kept, [f"{self.path} rates {keys}, but the segmenter proposes no such segment now."]
 
 
@@ -113,8 +108,6 @@ def verdicts_of(ratings: Iterable[Rating]) -> dict[str, Verdict]:
             quality=fmean(r.quality for r in each),
             shift_start=_towards_zero(fmean(r.shift_start for r in each)),
             shift_stop=_towards_zero(fmean(r.shift_stop for r in each)),
-            length=next((r.length for r in each if r.length is not None), None),
-            instruction=next((r.instruction for r in each if r.instruction is not None), None),
         )
         for segment, each in by_segment.items()
     }
@@ -126,15 +119,22 @@ def segment_key(episode: str, start: int) -> str:
 
 
 @lru_cache(maxsize=4)
-def _verdicts(path: str, written: int) -> Mapping[str, Mapping[int, Verdict]]:
+def _rated(path: str, written: int) -> Mapping[str, Mapping[int, Sequence[Rating]]]:
     """By episode and proposed first step; a worker reads the file once, and again when it was written anew."""
-    found: dict[str, dict[int, Verdict]] = defaultdict(dict)
-    for key, verdict in verdicts_of(read_ratings(path)).items():
-        episode, _, start = key.rpartition("-")
+    found: dict[str, dict[int, list[Rating]]] = defaultdict(lambda: defaultdict(list))
+    for rating in read_ratings(path):
+        episode, _, start = rating.segment.rpartition("-")
         if not start.isdecimal():
-            raise ValueError(f"{path}: {key!r} is no key of a segment; expected an episode's key, a dash and a step.")
-        found[episode][int(start)] = verdict
+            raise ValueError(
+                f"{path}: {rating.segment!r} is no key of a segment; expected an episode's key, a dash and a step."
+            )
+        found[episode][int(start)].append(rating)
     return found
+
+
+def _judged(rating: Rating, segment: Segment) -> bool:
+    """Whether ``segment``, which has the key that was rated, is also the segment that was seen."""
+    return rating.length in (None, len(segment)) and rating.instruction in (None, segment.instruction)
 
 
 def _moved(episode: Episode, segment: Segment, verdict: Verdict) -> Segment:
