@@ -172,6 +172,63 @@ def test_a_broken_line_of_metadata_is_named(lerobot):
         LeRobotReader(str(folder), **OPEN)
 
 
+def damage(path, begin: int = 4, end: int = 200) -> None:
+    """Overwrite the first pages of a parquet file; its footer stays."""
+    content = path.read_bytes()
+    path.write_bytes(content[:begin] + b"\xff" * (end - begin) + content[end:])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_data_set_that_lists_fewer_episodes_than_it_counts_is_not_whole(lerobot, version):
+    folder, _ = lerobot(version)
+    if version == "v2.1":
+        lines = (folder / "meta/episodes.jsonl").read_text().splitlines()
+        (folder / "meta/episodes.jsonl").write_text("\n".join(lines[:2]))
+    else:
+        path = folder / "meta/episodes/chunk-000/file-000.parquet"
+        pq.write_table(pq.read_table(path).slice(0, 2), path)
+    with pytest.raises(ValueError, match=r"lists 2 episodes, its info\.json counts 3; download the data set's meta whole"):
+        LeRobotReader(str(folder), **OPEN)
+
+
+def test_metadata_that_lacks_something_says_what(lerobot):
+    folder, _ = lerobot("v3.0")
+    path = folder / "meta/episodes/chunk-000/file-000.parquet"
+    episodes = pq.read_table(path)
+    pq.write_table(episodes.drop_columns(["data/file_index"]), path)
+    with pytest.raises(ValueError, match="metadata of .* lacks 'data/file_index' somewhere"):
+        LeRobotReader(str(folder), **OPEN)
+    pq.write_table(episodes, path)
+    damage(folder / "meta/tasks.parquet", end=60)
+    with pytest.raises(ValueError, match=r"tasks\.parquet is no parquet file \(.*\)\. Download the data set again\.$"):
+        LeRobotReader(str(folder), **OPEN)
+
+
+def test_rows_that_do_not_fit_the_metadata_leave_one_episode_out(lerobot):
+    folder, _ = lerobot(lengths=[6] * 3)
+    path = folder / "data/chunk-000/episode_000001.parquet"
+    whole = pq.read_table(path)
+
+    def told(**columns) -> str:
+        changed = whole
+        for name, values in columns.items():
+            changed = changed.set_column(changed.column_names.index(name), name, pa.array(values))
+        pq.write_table(changed, path)
+        good, bad = read_all(LeRobotReader(str(folder), **OPEN), frames=False)
+        assert set(good) == {0, 2} and "\n" not in bad[1]
+        return bad[1]
+
+    six = [row[:6] for row in whole["observation.state"].to_pylist()]
+    fault = told(**{"observation.state": six})
+    assert "(other dimensions): observation.state has 6 numbers a step, meta says 7." in fault
+    assert "(broken data): action holds list<" in told(action=[["open"] * 7] * 6)
+    assert "(broken data): timestamp holds list<" in told(timestamp=[[step / 15] for step in range(6)])
+    pq.write_table(whole, path)
+    damage(path)
+    good, bad = read_all(LeRobotReader(str(folder), **OPEN), frames=False)
+    assert set(good) == {0, 2} and "(broken data): " in bad[1] and "\n" not in bad[1]
+
+
 def test_each_bad_episode_is_told_and_the_rest_goes_on(lerobot, refilm):
     folder, _ = lerobot(lengths=[6] * 3)
     video = folder / "videos/chunk-000/observation.images.wrist"

@@ -14,6 +14,7 @@ from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.lerobot_body import embodiment_of
 from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
+from la4vla.data.unusable import UnusableEpisode
 from la4vla.data.video import VideoClip
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
@@ -104,7 +105,7 @@ class LeRobotReader(Reader):
         rows = episode_rows(entry, [*self._felt, *self._done], meta.fps, name)
         instruction = instruction_of(entry, rows, meta.tasks, name)
         proprioception, actions = self.converted(
-            *(np.concatenate([rows[column] for column in columns], axis=1) for columns in (self._felt, self._done))
+            *(_joined(meta, rows, columns, name) for columns in (self._felt, self._done))
         )
         return Episode(
             key=name,
@@ -134,6 +135,16 @@ class LeRobotReader(Reader):
             )
             clips[camera].check()
         return clips
+
+
+def _joined(meta: LeRobotMeta, rows: Mapping[str, np.ndarray], columns: Sequence[str], key: str) -> np.ndarray:
+    """``(T, d)``: the columns side by side, each as wide as the metadata says."""
+    for column in columns:
+        found, wanted = rows[column].shape[1], meta.features[column]["shape"][0]
+        if found != wanted:
+            sentence = f"{column} has {found} numbers a step, meta says {wanted}."
+            raise UnusableEpisode(key, "other dimensions", sentence)
+    return np.concatenate([rows[column] for column in columns], axis=1)
 
 
 def slug(text: str) -> str:

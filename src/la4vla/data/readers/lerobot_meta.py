@@ -94,10 +94,18 @@ def _read(folder: str, modified_ns: int) -> LeRobotMeta:
         raise ValueError(f"{root}/meta/info.json lacks {', '.join(missing)}; write the data set's metadata again.")
     if info.get("total_episodes") == 0:
         raise ValueError(f"The LeRobot data set {root} is empty: it counts no episode.")
-    tasks, entries = _version_3(root, info) if version == "v3.0" else _version_2(root, info)
-    episodes = {entry.index: entry for entry in sorted(entries, key=lambda entry: entry.index)}
+    try:
+        tasks, entries = _version_3(root, info) if version == "v3.0" else _version_2(root, info)
+        episodes = {entry.index: entry for entry in sorted(entries, key=lambda entry: entry.index)}
+    except KeyError as error:
+        raise ValueError(f"The metadata of {root} lacks {error} somewhere; download the data set's meta again.") from None
     if not episodes:
         raise ValueError(f"The LeRobot data set {root} is empty: it lists no episode.")
+    if len(episodes) < (info.get("total_episodes") or 0):
+        raise ValueError(
+            f"{root}/meta lists {len(episodes)} episodes, its info.json counts {info['total_episodes']}; download the "
+            "data set's meta whole, or correct total_episodes."
+        )
     stats = root / "meta" / "stats.json"
     return LeRobotMeta(root, info, tasks, episodes, _parse(stats.read_bytes(), str(stats)) if stats.is_file() else {})
 
@@ -127,7 +135,7 @@ def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
     tasks: dict[int, str] = {}
     for row in _rows(root / "meta" / "tasks.parquet"):
         # the instruction is the index of a pandas table, which names it as it likes
-        tasks[row["task_index"]] = next(value for value in row.values() if isinstance(value, str))
+        tasks[row["task_index"]] = next((value for value in row.values() if isinstance(value, str)), "")
 
     def entry(row: Mapping[str, Any]) -> EpisodeEntry:
         def place(prefix: str) -> dict[str, int]:
@@ -175,8 +183,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         file = pq.ParquetFile(path)
         table = file.read(columns=[n for n in file.schema_arrow.names if not n.startswith("stats/")])
-    except pa.ArrowException as error:
-        raise ValueError(f"{path} is no parquet file ({error}). Download the data set again.") from error
+    except (pa.ArrowException, OSError) as error:  # arrow raises the latter where a page is damaged
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path} is no parquet file ({told}). Download the data set again.") from error
     # arrow takes any bytes for text until one looks at them
     schema = pa.schema([pa.field(f.name, _as_bytes(f.type)) for f in table.schema])
     for row in table.cast(schema).to_pylist():

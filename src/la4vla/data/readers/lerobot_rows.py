@@ -50,12 +50,17 @@ def _episode(entry: EpisodeEntry, columns: tuple[str, ...], key: str) -> pa.Tabl
         raise UnusableEpisode(key, "missing data", f"there is no file {entry.data}.")
     try:
         table = _table(entry.data, entry.data.stat().st_mtime_ns, columns)
-    except pa.ArrowException as error:
-        raise UnusableEpisode(key, "broken data", f"{entry.data} cannot be read ({error}).") from error
+    except (pa.ArrowException, OSError) as error:  # arrow raises the latter where a page is damaged
+        raise UnusableEpisode(key, "broken data", f"{entry.data} cannot be read ({_line(error)}).") from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise UnusableEpisode(key, "missing column", f"{entry.data} has no column {', '.join(missing)}.")
     return table.filter(pc.equal(table["episode_index"], entry.index))
+
+
+def _line(error: Exception) -> str:
+    """Arrow's message in one line."""
+    return " ".join(str(error).split())
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +71,10 @@ def _table(path: Path, modified_ns: int, columns: tuple[str, ...]) -> pa.Table:
 
 
 def _check_rows(table: pa.Table, entry: EpisodeEntry, fps: float, key: str) -> None:
+    for name in ALWAYS:
+        kind = table[name].type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise UnusableEpisode(key, "broken data", f"{name} holds {kind}, expected a number in every row.")
     if len(table) != entry.length or not len(table):
         sentence = f"{entry.data} holds {len(table)} of its rows, meta lists {entry.length}."
         raise UnusableEpisode(key, "missing rows", sentence)
@@ -91,9 +100,12 @@ def _matrix(column: pa.ChunkedArray, name: str, key: str) -> np.ndarray:
         widths = set(pc.list_value_length(array).to_pylist())
         if len(widths) != 1:
             raise UnusableEpisode(key, "uneven rows", f"{name} has rows of {sorted(widths)} numbers.")
-        values = array.flatten().to_numpy(zero_copy_only=False)
-        return np.ascontiguousarray(values.reshape(len(array), -1), dtype=np.float32)
-    return np.ascontiguousarray(array.to_numpy(zero_copy_only=False)[:, None], dtype=np.float32)
+        values = array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1)
+    else:
+        values = array.to_numpy(zero_copy_only=False)[:, None]
+    if values.dtype == np.object_:
+        raise UnusableEpisode(key, "broken data", f"{name} holds {kind}, expected numbers.")
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def instruction_of(entry: EpisodeEntry, rows: Mapping[str, np.ndarray], tasks: Mapping[int, str], key: str) -> str:
