@@ -76,6 +76,46 @@ def test_robomimic_observes_before_it_acts(robomimic, shown):
         RobomimicHdf5Reader(str(robomimic)).read(("lift", 0), False, Counter())
 
 
+def test_a_damaged_chunk_leaves_one_demonstration_out(robomimic):
+    def damage(name: str) -> None:
+        with h5py.File(robomimic, "a") as file:
+            old = file[name][()]
+            del file[name]
+            stored = file.create_dataset(name, data=old, chunks=(1, *old.shape[1:]), fletcher32=True)
+            chunk = stored.id.get_chunk_info(2)
+        with open(robomimic, "r+b") as raw:
+            raw.seek(chunk.byte_offset)
+            raw.write(b"\xaa" * 8)
+
+    def told(number: int) -> str:
+        reader = RobomimicHdf5Reader(str(robomimic), "lift the cube")
+        with pytest.raises(UnusableEpisode) as left_out:
+            list(reader.read(("lift", number), True, Counter()).frames["agentview"])
+        assert len(list(reader.read(("lift", 10), True, Counter()).frames["agentview"])) == 4
+        return str(left_out.value)
+
+    damage("data/demo_0/obs/robot0_eef_pos")
+    damage("data/demo_2/obs/agentview_image")
+    assert "lift-0000 is left out (broken data): obs/robot0_eef_pos cannot be read as numbers (" in told(0)
+    assert "lift-0002 is left out (broken video): camera agentview: the picture of step 2 cannot be read (" in told(2)
+
+
+@pytest.mark.parametrize(
+    ("info", "sentence"),
+    [
+        (np.bytes_(b'{"language_instruction": "\xd6ffne"}'), r"instruction not UTF-8.*b'\\xd6ffne'"),
+        ('{"language_instruction"', "no instruction.*holds no language_instruction"),
+        ("{}", "no instruction.*holds no language_instruction"),
+    ],
+)
+def test_instructions_that_cannot_be_read_are_told(libero, info, sentence):
+    with h5py.File(libero, "a") as file:
+        file["data"].attrs["problem_info"] = info
+    reader = LiberoHdf5Reader(str(libero))
+    with pytest.raises(UnusableEpisode, match=sentence):
+        reader.read(reader.keys()[0], False, Counter())
+
+
 def test_each_bad_demonstration_is_told(libero):
     def change(path, value):
         with h5py.File(libero, "a") as file:

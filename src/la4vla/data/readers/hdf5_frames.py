@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from la4vla.data.unusable import UnusableEpisode
+
 
 @dataclass(frozen=True)
 class Hdf5Frames(Sequence[np.ndarray]):
@@ -23,6 +25,8 @@ class Hdf5Frames(Sequence[np.ndarray]):
         every: Keep the first of every so many.
         size_px: Height and width to resize to, bicubic; None keeps the size.
         rotate_deg: Rotation in the image plane, a multiple of 90.
+        episode: Key of the demonstration, for what is said of it.
+        camera: Name of the camera, likewise.
     """
 
     path: Path
@@ -31,15 +35,18 @@ class Hdf5Frames(Sequence[np.ndarray]):
     every: int = 1
     size_px: int | None = None
     rotate_deg: int = 0
+    episode: str = "?"
+    camera: str = "?"
 
     def __len__(self) -> int:
         return -(-self.steps // self.every)
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        """All pictures; raises UnusableEpisode where one cannot be read."""
         with h5py.File(self.path) as file:
             stored = file[self.dataset]
             for step in range(0, self.steps, self.every):
-                yield self._picture(stored[step])
+                yield self._picture(stored, step)
 
     @overload
     def __getitem__(self, index: int) -> np.ndarray: ...
@@ -52,10 +59,14 @@ class Hdf5Frames(Sequence[np.ndarray]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"picture {index} of {len(self)}")
         with h5py.File(self.path) as file:
-            return self._picture(file[self.dataset][index % len(self) * self.every])
+            return self._picture(file[self.dataset], index % len(self) * self.every)
 
-    def _picture(self, stored: np.ndarray) -> np.ndarray:
-        picture = np.rot90(stored, self.rotate_deg // 90)
+    def _picture(self, stored: h5py.Dataset, step: int) -> np.ndarray:
+        try:
+            picture = np.rot90(stored[step], self.rotate_deg // 90)
+        except OSError as error:
+            sentence = f"camera {self.camera}: the picture of step {step} cannot be read ({error})."
+            raise UnusableEpisode(self.episode, "broken video", sentence) from error
         if self.size_px is not None and picture.shape[:2] != (self.size_px, self.size_px):
             resized = Image.fromarray(picture).resize((self.size_px, self.size_px), Image.Resampling.BICUBIC)
             return np.asarray(resized)

@@ -48,5 +48,12 @@ class LiberoHdf5Reader(RobomimicHdf5Reader):
         """The instruction that the attribute ``problem_info`` holds."""
         if "problem_info" not in data.attrs:
             raise UnusableEpisode(name, "no instruction", f"{data.file.filename} has no attribute problem_info.")
-        text = json.loads(data.attrs["problem_info"])["language_instruction"]
+        told = data.attrs["problem_info"]
+        if isinstance(told, bytes):
+            told = told.decode(errors="surrogateescape")
+        try:
+            text = json.loads(told)["language_instruction"]
+        except (ValueError, KeyError) as error:
+            sentence = f"problem_info of {data.file.filename} holds no language_instruction ({error!r})."
+            raise UnusableEpisode(name, "no instruction", sentence) from error
         return "".join(text).strip().strip('"')

@@ -103,7 +103,8 @@ class RobomimicHdf5Reader(Reader):
         """One demonstration; its frames are loaded when they are looked at.
 
         Raises:
-            UnusableEpisode: If an array is missing, does not fit the others, or holds numbers that are not finite.
+            UnusableEpisode: If an array is missing or damaged, does not fit the others, or holds numbers that are not
+                finite.
         """
         task, number = key
         path, name = self._files[task], f"{task}-{number:04d}"
@@ -160,7 +161,9 @@ class RobomimicHdf5Reader(Reader):
             if len(stored) < steps:
                 sentence = f"camera {camera}: there are {len(stored)} pictures for {steps} states."
                 raise UnusableEpisode(name, "too few frames", sentence)
-            clips[camera] = Hdf5Frames(path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg)
+            clips[camera] = Hdf5Frames(
+                path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg, name, camera
+            )
         return clips
 
     def _view(self) -> ViewProfile:
@@ -206,7 +209,10 @@ def _array(group: h5py.Group, path: str, name: str) -> np.ndarray:
     stored = group.get(path)
     if stored is None:
         raise UnusableEpisode(name, "missing column", f"it has no array {path}.")
-    values = np.asarray(stored[()], dtype=np.float32)
+    try:
+        values = np.asarray(stored[()], dtype=np.float32)
+    except (OSError, ValueError) as error:  # a damaged chunk, or an array of something else
+        raise UnusableEpisode(name, "broken data", f"{path} cannot be read as numbers ({error}).") from error
     values = values[:, None] if values.ndim == 1 else values
     if not np.isfinite(values).all():
         step, dim = np.argwhere(~np.isfinite(values))[0].tolist()
