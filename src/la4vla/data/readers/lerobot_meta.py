@@ -98,7 +98,7 @@ def _read(folder: str, modified_ns: int) -> LeRobotMeta:
         tasks, entries = _version_3(root, info) if version == "v3.0" else _version_2(root, info)
         episodes = {entry.index: entry for entry in sorted(entries, key=lambda entry: entry.index)}
     except KeyError as error:
-        raise ValueError(f"The metadata of {root} lacks {error} somewhere; download the data set's meta again.") from None
+        raise ValueError(f"The meta folder of {root} lacks {error} somewhere; download it again.") from None
     if not episodes:
         raise ValueError(f"The LeRobot data set {root} is empty: it lists no episode.")
     if len(episodes) < (info.get("total_episodes") or 0):
