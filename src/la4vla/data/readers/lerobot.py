@@ -13,6 +13,7 @@ import numpy as np
 from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.lerobot_body import embodiment_of
 from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta, read_meta
+from la4vla.data.readers.lerobot_pictures import LeRobotPictures
 from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.data.video import VideoClip
@@ -125,15 +126,19 @@ class LeRobotReader(Reader):
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _clips(self, entry: EpisodeEntry, name: str) -> dict[str, VideoClip]:
-        fps = read_meta(self.root).fps
-        clips = {}
+    def _clips(self, entry: EpisodeEntry, name: str) -> dict[str, VideoClip | LeRobotPictures]:
+        fps, every, size_px = read_meta(self.root).fps, self.frame_every, self.size_px
+        clips: dict[str, VideoClip | LeRobotPictures] = {}
         for camera, key in self._videos.items():
-            path, start_s = entry.videos[key]
-            clips[camera] = VideoClip(
-                path, entry.length, fps, start_s, self.frame_every, self.size_px, episode=name, camera=camera
-            )
-            clips[camera].check()
+            if key in entry.videos:
+                path, start_s = entry.videos[key]
+                clip: VideoClip | LeRobotPictures = VideoClip(
+                    path, entry.length, fps, start_s, every, size_px, episode=name, camera=camera
+                )
+            else:
+                clip = LeRobotPictures(entry.data, key, entry.index, entry.length, every, size_px, name, camera)
+            clip.check()
+            clips[camera] = clip
         return clips
 
 
@@ -170,13 +175,13 @@ def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
 
 def _videos(meta: LeRobotMeta, cameras: Mapping[str, str] | None, body: Embodiment | None) -> dict[str, str]:
     """By camera name the video key, in the order of the embodiment's cameras."""
-    known = {key.removeprefix("observation.images.").replace(".", "_"): key for key in meta.video_keys}
+    known = {key.removeprefix("observation.images.").replace(".", "_"): key for key in meta.camera_keys}
     chosen = dict(cameras) if cameras is not None else known
     if cameras is None and body is not None:
         chosen = {name: known.get(name, name) for name in body.cameras}
     for name, key in chosen.items():
-        if key not in meta.video_keys:
-            raise ValueError(f"Camera {name} wants the video {key!r}; {meta.root} has {', '.join(meta.video_keys)}.")
+        if key not in meta.camera_keys:
+            raise ValueError(f"Camera {name} wants the video {key!r}; {meta.root} has {', '.join(meta.camera_keys)}.")
     if body is None:
         return chosen
     if set(chosen) != set(body.cameras):

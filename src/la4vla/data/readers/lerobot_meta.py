@@ -24,7 +24,8 @@ class EpisodeEntry:
         tasks: Its instructions. Bytes that are no UTF-8 stand as lone surrogates.
         length: Steps.
         data: The parquet file that holds its rows, perhaps among those of others.
-        videos: By video key, the file and the second of it at which the episode begins.
+        videos: By video key, the file and the second of it at which the episode begins; cameras that are kept as
+            pictures have none.
     """
 
     index: int
@@ -64,9 +65,9 @@ class LeRobotMeta:
         return features
 
     @property
-    def video_keys(self) -> list[str]:
-        """Keys of all videos, in the order of ``info.json``."""
-        return [key for key, feature in self.features.items() if feature["dtype"] == "video"]
+    def camera_keys(self) -> list[str]:
+        """Keys of all cameras, kept as videos or as pictures, in the order of ``info.json``."""
+        return [key for key, feature in self.features.items() if feature["dtype"] in ("video", "image")]
 
 
 def read_meta(root: str | Path) -> LeRobotMeta:
