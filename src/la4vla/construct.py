@@ -20,7 +20,7 @@ def main(words: Sequence[str] | None = None) -> None:
     declaration = read_card(sys.argv[1:] if words is None else words)
     console = Console()
     if declaration.card.dry_run:
-        console.print(*outlook(declaration.card), sep="\n", highlight=False)
+        console.print(*outlook(declaration.card), sep="\n", markup=False, highlight=False)
         return
     for name, manifest in build(declaration).items():
         folder = declaration.folder / name
@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for sentence in declaration.waiting.values():
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for line in declaration.card.segmenter.account() if declaration.card.segmenter else []:
-        console.print(line, highlight=False)
+        console.print(line, markup=False, highlight=False)
 
 
 if __name__ == "__main__":

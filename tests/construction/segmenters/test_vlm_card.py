@@ -101,6 +101,13 @@ def test_segments_become_records_and_failures_are_counted_and_listed(card, serve
     assert "4 × identity" in printed
 
 
+def test_what_a_server_said_is_printed_as_it_is(card, server, reply, capsys):
+    server.script = lambda task, turn: reply(raw=b"[/b] bad gateway") if task == "task 3" else reply(GOOD)
+    main([str(card)])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "4 episodes segmented, 1 failed" in printed and printed.count("but: '[/b] bad gateway'") == 2
+
+
 def test_a_build_that_is_stopped_goes_on_from_its_answers(card, server, reply):
     server.script = lambda task, turn: reply(status=401) if task == "task 4" else reply(GOOD)
     with pytest.raises(OSError, match="refuses: status 401"):
