@@ -35,7 +35,7 @@ class Pieces:
     def cut(self, episode: Episode, start: int, stop: int) -> list[Piece]:
         """The pieces of steps ``start`` to ``stop``, ascending and without gaps."""
         path = np.zeros((stop - start + 1, 3))
-        np.cumsum(_commands(episode)[start:stop] * self.command_m, axis=0, out=path[1:])
+        np.cumsum(commands(episode)[start:stop] * self.command_m, axis=0, out=path[1:])
         knots = self._bent(path, self._long_enough(path, simplify(path, self.tolerance_m)))
         pieces = [self.piece(episode, start + a, start + b) for a, b in pairwise(knots)]
         # Neighbours that would get the same words are one motion.
@@ -50,14 +50,14 @@ class Pieces:
         if stop - start < self.min_steps or np.linalg.norm(moved) < self.min_displacement_m:
             return Piece(start, stop, ())
         words = directions_of(moved, episode.embodiment, self.secondary_ratio)
-        lead = _commands(episode)[start:stop][: self.lead_steps].sum(axis=0)
+        lead = commands(episode)[start:stop][: self.lead_steps].sum(axis=0)
         # A second word must hold from the start; the first one stays, for a check to judge.
         held = tuple(word for word in words[1:] if lead @ episode.embodiment.direction(word) > 0)
         return Piece(start, stop, words[:1] + held)
 
     def attempted(self, episode: Episode, start: int, stop: int) -> Piece:
         """A piece with the word for where it is commanded, though it gets less far than a motion would."""
-        commanded = _commands(episode)[start:stop].sum(axis=0)
+        commanded = commands(episode)[start:stop].sum(axis=0)
         (word,) = directions_of(commanded, episode.embodiment, secondary_ratio=np.inf)
         along = float(displacement(episode, start, stop) @ episode.embodiment.direction(word))
         return Piece(start, stop, (word,) if stop - start >= self.min_steps and along > 0 else ())
@@ -95,5 +95,7 @@ def displacement(episode: Episode, start: int, stop: int) -> np.ndarray:
     return moved
 
 
-def _commands(episode: Episode) -> np.ndarray:
-    return episode.actions[:, list(episode.embodiment.translation)].astype(np.float64)
+def commands(episode: Episode) -> np.ndarray:
+    """The translational actions, ``(T, 3)``."""
+    translation: np.ndarray = episode.actions[:, list(episode.embodiment.translation)].astype(np.float64)
+    return translation

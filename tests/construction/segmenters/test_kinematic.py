@@ -206,6 +206,25 @@ def test_slight_bends_are_none_where_asked(lagging, tiny_arm):
     assert len(outline(episode, min_bend_deg=100.0)) == 1
 
 
+def diagonal(lagging, arm, bend_deg):
+    """Forward, then ``bend_deg`` to the left of that."""
+    straight = lagging(arm, [("forward", 60, 1.0)])
+    actions, numbers = straight.actions.copy(), straight.proprioception.copy()
+    angle = np.radians(bend_deg)
+    aside = np.cos(angle) * arm.direction("forward") + np.sin(angle) * arm.direction("left")
+    actions[30:, :3] = aside
+    numbers[1:, :3] = 0.01 * np.cumsum(actions[:-1, :3], axis=0)
+    return replace(straight, actions=actions, proprioception=numbers)
+
+
+def test_a_straight_way_clipped_axis_by_axis_is_one_motion(lagging, tiny_arm):
+    clipped = diagonal(lagging, tiny_arm, 45.0)  # one axis is slower to arrive than the other
+    assert [row[2] for row in outline(clipped)] == ["move"]
+    assert len(outline(clipped, min_bend_deg=0.0)) == 2
+    cut, following = outline(diagonal(lagging, tiny_arm, 60.0))
+    assert cut[1] == following[0] == pytest.approx(30, abs=1)
+
+
 def test_segments_are_the_same_every_time_and_vary_with_the_key(demonstrations):
     for episode in demonstrations[:4]:
         assert KinematicSegmenter().segment(episode) == KinematicSegmenter().segment(episode)
