@@ -66,6 +66,25 @@ def test_episodes_shorter_than_every_window_have_no_keyframes(pick, steps):
     assert KeyframeDetector().detect(short) == []
 
 
+def test_a_roll_written_with_either_sign_is_a_roll_at_rest(pick):
+    numbers = pick.proprioception
+    roll = np.pi + 0.01 * np.sin(np.arange(len(numbers)))  # crosses the seam again and again
+    body = replace(
+        pick.embodiment,
+        proprioception=(*pick.embodiment.proprioception, "roll_rad", "pitch_rad", "yaw_rad"),
+        orientation=(4, 5, 6),
+        orientation_form="euler_xyz",
+    )
+
+    def seen(angle):
+        turned = np.column_stack([numbers, angle, np.zeros((len(angle), 2))]).astype(np.float32)
+        return KeyframeDetector(weights=(1, 1, 1, 0.05, 0, 0)).magnitude(
+            replace(pick, embodiment=body, proprioception=turned)
+        )
+
+    np.testing.assert_allclose(seen((roll + np.pi) % (2 * np.pi) - np.pi), seen(roll), atol=1e-4)
+
+
 def test_a_window_longer_than_the_episode_judges_what_there_is(pick):
     resting = np.repeat(pick.proprioception[:1], 4, axis=0)
     resting[3, 0] += 0.1

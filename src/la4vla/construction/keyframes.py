@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy.signal import savgol_filter
 
+from la4vla.construction.unwrapped_orientation import unwrapped_orientation
 from la4vla.schema.episode import Episode
 
 Event = Literal["static", "gripper_open", "gripper_close"]
@@ -103,17 +104,20 @@ class KeyframeDetector:
         Raises:
             ValueError: If there are not as many weights as arm dimensions.
         """
-        arm = episode.proprioception
-        if episode.embodiment.gripper is not None:
-            arm = np.delete(arm, episode.embodiment.gripper, axis=1)
+        body, arm = episode.embodiment, episode.proprioception.astype(np.float64)
+        if body.orientation is not None:
+            dims = list(body.orientation)
+            arm[:, dims] = unwrapped_orientation(arm[:, dims], body.orientation_form)
+        if body.gripper is not None:
+            arm = np.delete(arm, body.gripper, axis=1)
         if self.weights is not None and len(self.weights) != arm.shape[1]:
             raise ValueError(
                 f"weights must hold one number for each of the {arm.shape[1]} arm dimensions of "
-                f"{episode.embodiment.name}, got {len(self.weights)}."
+                f"{body.name}, got {len(self.weights)}."
             )
         if len(arm) < 2:
             return np.zeros(len(arm))
-        differences = np.diff(arm.astype(np.float64), axis=0)
+        differences = np.diff(arm, axis=0)
         if len(differences) >= self.smoothing_window:
             differences = savgol_filter(differences, self.smoothing_window, self.smoothing_order, axis=0)
         greatest = np.abs(differences).max(axis=0)
