@@ -170,6 +170,26 @@ def test_a_finished_set_needs_no_card_and_a_removed_one_is_built_again_the_same(
     ensure_built(folder / "vla")
 
 
+def test_a_set_that_was_removed_from_a_stopped_build_is_built_again(moving_card, monkeypatch):
+    folder = moving_card.with_suffix("")
+    words = [str(moving_card), "reader.init_args.episodes=8", "processes=1"]
+    build(read_card(words))
+    whole = contents(folder)
+    shutil.rmtree(folder)
+
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("la4vla.construction.build.finish_set", full)
+    with pytest.raises(OSError, match="No space left"):
+        build(read_card(words))
+    monkeypatch.undo()
+    first = min((folder / ".progress").glob("*.json"))
+    shutil.rmtree(folder / "vla")
+    build(read_card(words))
+    assert contents(folder) == whole and not first.exists()
+
+
 def test_of_two_builds_at_once_one_waits(built, card):
     folder = card.with_suffix("")
     shutil.copytree(built, folder)

@@ -145,7 +145,7 @@ def _build_groups(declaration: Declaration, pending: Mapping[str, Export]) -> li
     reports: dict[int, Report] = {}
     for number in needed:
         report = Report.read(folder, number)
-        if report and report.declaration == digest and pending.keys() <= report.shards.keys():
+        if report and report.declaration == digest and report.holds(folder, pending):
             reports[number] = report
     jobs = {
         number: partial(build_group, card, pending, _within(members, keys), number, keys, folder, digest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -92,6 +92,13 @@ class Report:
             np.savez(file, allow_pickle=False, **arrays)
         with written_whole(path, contended=True) as file:
             file.write(json.dumps(asdict(self)).encode())
+
+    def holds(self, folder: Place, names: Iterable[str]) -> bool:
+        """Whether the shards of the exports ``names`` were written and are still there; a set may have been removed."""
+        return all(
+            name in self.shards and ((entry := self.shards[name]) is None or (folder / name / entry.file).exists())
+            for name in names
+        )
 
     def streams(self, folder: Place, name: str) -> Streams:
         """The statistics of export ``name`` in this group, read from where :meth:`write` put them."""
