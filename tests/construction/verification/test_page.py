@@ -97,6 +97,35 @@ def test_two_annotators_rate_twenty_clips_each_while_the_server_is_killed(serve,
 
 
 @pytest.mark.browser
+def test_what_waits_is_nobody_elses_rating(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    page, anna = windows["anna"], server.tokens["anna"]
+    page.goto(f"{server.address}/#anna:{anna}")
+    page.locator("#stage[data-segment]").wait_for()
+    segment = page.locator("#stage").get_attribute("data-segment")
+    server.kill()
+    rate(page, "anna", segment, 1)
+    page.get_by_text("server away, 1 kept here").wait_for()
+    server.words = ("annotators=[ben,cleo]",)
+    server.start()
+    page.get_by_text("That token is nobody's here").wait_for()
+    page.goto(f"{server.address}/#ben:{server.tokens['ben']}")
+    page.locator("#who").get_by_text("ben", exact=True).wait_for()
+    page.locator("#stage[data-segment]").wait_for()
+    rate(page, "ben", page.locator("#stage").get_attribute("data-segment"), 2)
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    store = RatingStore(card.with_suffix(".ratings.sqlite"))
+    assert [rating.annotator for rating in store.ratings()] == ["ben"]
+    server.kill()
+    server.words = ("annotators=[anna,ben]",)
+    server.start()
+    page.goto(f"{server.address}/#anna:{anna}")
+    page.locator("#who").get_by_text("anna", exact=True).wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    assert {(r.annotator, r.segment) for r in store.ratings()} >= {("anna", segment)}
+
+
+@pytest.mark.browser
 def test_undo_and_quick_mode_and_a_wrong_token(serve, card, windows):
     server = serve(card, "annotators=[anna,ben]", "double_share=0.4")
     page = windows["anna"]

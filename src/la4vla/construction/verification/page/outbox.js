@@ -38,6 +38,11 @@ export class Outbox {
         await this.send(this.entries[0]);
         this.away = false;
       } catch (fault) {
+        if (fault.status === 401) {
+          // Whoever signs in next may be somebody else: it waits here until the one who said it is back.
+          this.busy = false;
+          return;
+        }
         if (fault.retry) {
           this.away = true;
           this.changed();

@@ -419,4 +419,6 @@ fetch("/page/guidelines.html").then((answer) => answer.text()).then((html) => {
   document.getElementById("keys").innerHTML = table();
 });
 setInterval(refreshProgress, PROGRESS_MS);
+// Another's link in this tab changes no more than the part behind the #, for which no browser loads a page anew.
+addEventListener("hashchange", () => location.reload());
 begin();
