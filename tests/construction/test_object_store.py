@@ -108,6 +108,17 @@ def test_a_set_is_copied_once_and_checked(moving_card, store, tmp_path, capfd):
         Shards(f"{store}/la")
 
 
+def test_a_store_that_lets_nobody_in_is_told(store, monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def forbidden(self, path, **settings):
+        raise PermissionError("Forbidden")
+
+    monkeypatch.setattr(MemoryFileSystem, "exists", forbidden)
+    with pytest.raises(ConnectionError, match="memory://closed/sets cannot be reached: Forbidden Give credentials"):
+        place("memory://closed/sets")
+
+
 def test_what_is_not_there_is_told(store):
     with pytest.raises(FileNotFoundError, match="no shard folder memory://bucket/sets/la"):
         Manifest.read(f"{store}/la")

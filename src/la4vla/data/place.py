@@ -58,7 +58,7 @@ def _remote(url: str) -> UPath:
         raise ValueError(f"{url} names no kind of store that fsspec knows: {error}.") from error
     try:
         store.exists(path.path)
-    except _foreign_errors() as error:
+    except _refusals() as error:
         raise ConnectionError(
             f"{url} cannot be reached: {' '.join(str(error).split())} Give credentials and address as the store's own "
             "tools take them, for example in AWS_PROFILE and AWS_ENDPOINT_URL."
@@ -66,10 +66,10 @@ def _remote(url: str) -> UPath:
     return path
 
 
-def _foreign_errors() -> tuple[type[Exception], ...]:
-    """What stores raise that is neither a ValueError nor an OSError."""
+def _refusals() -> tuple[type[Exception], ...]:
+    """What stores raise that cannot be reached or let nobody in."""
     try:
         from botocore.exceptions import BotoCoreError
     except ImportError:
-        return ()
-    return (BotoCoreError,)
+        return (PermissionError,)
+    return (PermissionError, BotoCoreError)
