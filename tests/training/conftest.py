@@ -13,6 +13,7 @@ from runpy import run_path
 
 import pytest
 
+from la4vla.data.readers.metaworld_grounded import GROUNDED
 from la4vla.simulators.libero_body import LIBERO
 from la4vla.simulators.metaworld import METAWORLD
 
@@ -28,6 +29,10 @@ def workspace(tmp_path, tiny_shards, monkeypatch):
         tiny_shards(
             folder, embodiment=METAWORLD, frames=frames, records=12, size_px=64, view="evo1_64", cameras=["corner2"]
         )
+    grounding = tmp_path / "shards" / "metaworld_grounding" / "frames"
+    tiny_shards(
+        grounding, embodiment=GROUNDED, frames=True, records=12, size_px=64, view="evo1_64", cameras=["corner2"]
+    )
     libero = tmp_path / "shards" / "libero" / "downstream"
     tiny_shards(libero, embodiment=LIBERO, frames=True, records=12, size_px=64, view="libero_64")
     monkeypatch.chdir(tmp_path)
