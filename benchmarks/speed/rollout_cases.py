@@ -62,7 +62,7 @@ class Case:
         torch.manual_seed(0)
         proprioception, actions = (unit(len(x)) for x in (self.embodiment.proprioception, self.embodiment.actions))
         views = len(self.light.cameras)
-        backbone = InternVL3(variant="tiny", pixel_shuffle=0.5, vision_width=192, views=views)
+        backbone = InternVL3("tiny", pixel_shuffle=0.5, vision_layers=3, language_layers=2, views=views)
         head = FlowMatchingHead(backbone.width, 16, 8, 8, layers=4, heads=6, hidden=256, dropout=0.0)
         domain = Domain(self.embodiment, self.light, proprioception, actions)
         return ChunkingAgent(Policy(backbone, head, [domain]), self.replan_every)

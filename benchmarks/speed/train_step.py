@@ -2,10 +2,11 @@
 
     python benchmarks/speed/train_step.py [--threads 2] [--batch 64] [--steps 20] [--csv FILE]
 
-A step is loss, backward, clipping and fused AdamW under bf16 autocast. LA and VLA steps take turns, so that whatever
-else the machine does hits both, and the median is told. The batch is made up: 16-step chunks, a 16-token instruction,
-one 64 x 64 image a sample. Sizes: `recipe`, as recipes/parts say (16 image tokens), and `64 tokens`, the size at which
-a plain PyTorch loop over a 4.6 M-parameter policy reached 280 (LA) and 147 (VLA) samples/s on two cores.
+A step is loss, backward, clipping and fused AdamW, under bf16 autocast where the machine multiplies bfloat16. LA and
+VLA steps take turns, so that whatever else the machine does hits both, and the median is told. The batch is made up:
+16-step chunks, a 16-token instruction, one 64 x 64 image a sample. Sizes: `recipe`, as recipes/parts say (16 image
+tokens), and `64 tokens`, the size at which a plain PyTorch loop over a 4.6 M-parameter policy reached 280 (LA) and 147
+(VLA) samples/s on two cores.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.statistics import Domain, Statistics
+from la4vla.training.machine import fastest_precision
 
 ARM = Embodiment("arm", ("x", "y", "z", "grip"), ("dx", "dy", "dz", "grip"), ("front",), 80.0)
 INSTRUCTION = "move the gripper downward and then slightly forward while it is still holding nothing at all"
-SIZES: dict[str, dict[str, Any]] = {"recipe": {"pixel_shuffle": 0.5, "vision_width": 192}, "64 tokens": {}}
+SIZES: dict[str, dict[str, Any]] = {
+    "recipe": {"pixel_shuffle": 0.5, "vision_layers": 3, "language_layers": 2},
+    "64 tokens": {},
+}
 
 
 def unit_statistics() -> Statistics:
@@ -67,7 +72,7 @@ def stepper(model: Policy, data: Batch) -> Callable[[], float]:
 
     def step() -> float:
         began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fastest_precision() == "bf16-mixed"):
             loss = model.loss(data).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -102,7 +107,8 @@ def main() -> None:
     rows = []
     for name, size in SIZES.items():
         parameters = sum(p.numel() for p in policy(size).parameters())
-        rows.append({"size": name, "parameters": parameters, **measure(size, asked.batch, asked.steps)})
+        facts = {"size": name, "precision": fastest_precision(), "parameters": parameters}
+        rows.append({**facts, **measure(size, asked.batch, asked.steps)})
         print(rows[-1], flush=True)
     if asked.csv:
         write_table(rows, asked.csv)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from la4vla.data.readers.base import Key, Reader
+from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
 from la4vla.schema.view import Shot, ViewProfile
@@ -65,3 +66,10 @@ class MovingArm(Reader):
         )
 
     def close(self) -> None: ...
+
+
+class BrokenArm(MovingArm):
+    """A source of which nothing can be used."""
+
+    def read(self, key: Key, frames: bool, dropped: Counter[str]) -> Episode:
+        raise UnusableEpisode(f"{key[0]}-{key[1]:04d}", "broken data", "the arm fell off.")

@@ -10,11 +10,14 @@ from la4vla.construction.card import Card
 from la4vla.construction.export import Export
 from la4vla.construction.group import Report
 from la4vla.data.composition import Composition
+from la4vla.data.files import written_whole
 from la4vla.data.manifest import Manifest
 from la4vla.data.place import Place
 from la4vla.data.shards import write_manifest
 from la4vla.data.statistics import StatisticsStream
 from la4vla.schema.statistics import Domain, Statistics
+
+LEFT_OUT = "left_out.txt"
 
 
 def finish_set(
@@ -36,9 +39,9 @@ def finish_set(
     shards = [entry for report in reports if (entry := report.shards[name]) is not None]
     unusable = [sentence for report in reports for sentence in report.unusable[name]]
     if not shards:
-        told = f" {len(unusable)} demonstrations were left out, the first so: {unusable[0]}" if unusable else ""
         raise ValueError(
-            f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check.{told}"
+            f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check."
+            f"{_listed(folder / LEFT_OUT, unusable)}"
         )
     counts, dropped, composition = Counter[str](), Counter[str](), Composition()
     for report in reports:
@@ -62,6 +65,16 @@ def finish_set(
         composition=composition,
         card=declared,
     )
+
+
+def _listed(path: Place, unusable: Sequence[str]) -> str:
+    """Write why each demonstration was left out, since no manifest will tell; a sentence about that."""
+    if not unusable:
+        return ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as file:
+        file.write("".join(f"{sentence}\n" for sentence in unusable).encode())
+    return f" {len(unusable)} demonstrations were left out, each for the reason in {path}, the first so: {unusable[0]}"
 
 
 def _statistics(folder: Place, reports: Sequence[Report], name: str) -> tuple[Statistics, Statistics]:

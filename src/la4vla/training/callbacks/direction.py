@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from la4vla.construction.build import ensure_built
 from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
 from la4vla.training.whole import whole_policy
@@ -13,6 +14,8 @@ from la4vla.training.whole import whole_policy
 
 class DirectionCheck(Callback):
     """Runs the direction-following check on held-out segments with vision masked; only the first process does.
+
+    Before training begins the set is built from its card where it is missing.
 
     Args:
         shards: An LA shard set of tasks the policy was never trained on.
@@ -26,6 +29,10 @@ class DirectionCheck(Callback):
         self.seed = seed
         self.results: dict[str, Any] = {}
         self.report: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have the segments there before hours are spent on a policy to check."""
+        ensure_built(self.shards)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the finished policy."""

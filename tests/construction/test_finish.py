@@ -1,0 +1,19 @@
+"""What is told when nothing is left of a data set."""
+
+from __future__ import annotations
+
+import pytest
+
+from la4vla.construction.build import build
+from la4vla.construction.card import read_card
+
+
+def test_every_demonstration_is_listed_where_none_can_be_used(moving_card, tmp_path):
+    words = [str(moving_card), "reader={class_path: moving_arm.BrokenArm, init_args: {episodes: 5}}"]
+    with pytest.raises(ValueError, match=r"5 demonstrations were left out, each for the reason in .*left_out\.txt"):
+        build(read_card(words))
+    listed = (tmp_path / "moving" / "la" / "left_out.txt").read_text().splitlines()
+    assert [line.split(":")[0] for line in listed] == [
+        f"Episode fetch-{index:04d} is left out (broken data)" for index in range(5)
+    ]
+    assert not (tmp_path / "moving" / "la" / "manifest.json").exists()
