@@ -56,5 +56,5 @@ def test_overlays_of_speed_go_with_a_recipe_and_with_each_other():
     config = Parsed([str(RECIPES / "la.yaml"), *overlays]).config
     names = [callback.class_path.rsplit(".", 1)[-1] for callback in config.trainer.callbacks]
     assert names == ["DirectionCheck", "Compile"]
-    assert config.model.backbone.init_args.recompute and config.model.backbone.init_args.vision_width == 192
+    assert config.model.backbone.init_args.recompute and config.model.backbone.init_args.vision_layers == 3
     assert config.model.lora.rank == 16 and config.model.trainable == ["language", "head"]
