@@ -54,6 +54,7 @@ class WitnessedStage:
     def __init__(self, stage: Stage, joints: tuple[str, str]) -> None:
         self.stage = stage
         self.max_steps = stage.max_steps
+        # The protocol has no simulator, since rollouts need none; both stages that are measured keep theirs here.
         simulator: Any = stage._simulator  # type: ignore[attr-defined]
         # LIBERO's package wraps MuJoCo's own objects, and makes new ones at a reset.
         self._model = lambda: simulator.sim.model._model if hasattr(simulator, "sim") else simulator.model

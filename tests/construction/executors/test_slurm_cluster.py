@@ -41,6 +41,7 @@ def slurm(tmp_path, monkeypatch) -> Path:
     return log
 
 
+# A worker that a busy machine does not start within a minute gives up, and the build waits for it for ever.
 @pytest.mark.skipif("LA4VLA_SLURM_TEST" not in os.environ, reason="wants an idle machine; set it to 1")
 def test_a_build_submits_its_workers_and_ends_them(moving_card, slurm, tmp_path):
     words = ["executor=SlurmCluster", "executor.jobs=1", "executor.interface=lo", "reader.init_args.episodes=8"]

@@ -185,8 +185,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         file = pq.ParquetFile(path)
         table = file.read(columns=[n for n in file.schema_arrow.names if not n.startswith("stats/")])
     except (pa.ArrowException, OSError) as error:  # arrow raises the latter where a page is damaged
-        told = " ".join(str(error).split())
-        raise ValueError(f"{path} is no parquet file ({told}). Download the data set again.") from error
+        raise ValueError(f"{path} is no parquet file ({one_line(error)}). Download the data set again.") from error
     # arrow takes any bytes for text until one looks at them
     schema = pa.schema([pa.field(f.name, _as_bytes(f.type)) for f in table.schema])
     for row in table.cast(schema).to_pylist():
@@ -203,3 +202,8 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_text(item) for item in value]
     return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
+
+
+def one_line(error: Exception) -> str:
+    """Arrow's message, which has several, in one line."""
+    return " ".join(str(error).split())

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
+from la4vla.data.readers.lerobot_meta import one_line
 from la4vla.data.unusable import UnusableEpisode
 
 
@@ -79,8 +80,7 @@ class LeRobotPictures(Sequence[np.ndarray]):
             mine = [("episode_index", "==", self.number)]
             rows = pq.read_table(self.path, columns=[self.column], filters=mine)[self.column].combine_chunks()
         except (pa.ArrowException, OSError) as error:
-            told = " ".join(str(error).split())
-            raise self._unusable("broken video", f"{self.path} cannot be read ({told}).") from error
+            raise self._unusable("broken video", f"{self.path} cannot be read ({one_line(error)}).") from error
         files = rows.field("bytes") if pa.types.is_struct(rows.type) else pa.nulls(len(rows))
         there = len(files) - files.null_count
         if there < self.steps:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from la4vla.data.readers.checked_text import checked_text
-from la4vla.data.readers.lerobot_meta import EpisodeEntry
+from la4vla.data.readers.lerobot_meta import EpisodeEntry, one_line
 from la4vla.data.unusable import UnusableEpisode
 
 # A time stamp may lie this far from its step, as a fraction of the time between steps.
@@ -51,16 +51,11 @@ def _episode(entry: EpisodeEntry, columns: tuple[str, ...], key: str) -> pa.Tabl
     try:
         table = _table(entry.data, entry.data.stat().st_mtime_ns, columns)
     except (pa.ArrowException, OSError) as error:  # arrow raises the latter where a page is damaged
-        raise UnusableEpisode(key, "broken data", f"{entry.data} cannot be read ({_line(error)}).") from error
+        raise UnusableEpisode(key, "broken data", f"{entry.data} cannot be read ({one_line(error)}).") from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise UnusableEpisode(key, "missing column", f"{entry.data} has no column {', '.join(missing)}.")
     return table.filter(pc.equal(table["episode_index"], entry.index))
-
-
-def _line(error: Exception) -> str:
-    """Arrow's message in one line."""
-    return " ".join(str(error).split())
 
 
 @lru_cache(maxsize=1)
