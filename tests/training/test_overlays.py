@@ -9,7 +9,7 @@ import pytest
 from la4vla.training.recipe import Recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-SETS = (["ddp", "slurm", "ema"], ["fsdp", "slurm"])
+SETS = (["ddp", "slurm", "ema"], ["fsdp", "slurm"], ["deepspeed_2", "slurm"], ["deepspeed_3", "slurm"])
 
 
 class Parsed(Recipe):

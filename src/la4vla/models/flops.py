@@ -74,7 +74,7 @@ class Tally:
         reached = self.reached
         for part in module.modules():
             if isinstance(part, nn.Linear | nn.Conv2d):
-                product = 2.0 * rows * part.weight.numel()
+                product = 2.0 * rows * _entries(part)
                 self.forward += product
                 self.backward += product * (part.weight.requires_grad + reached)
             reached = reached or any(parameter.requires_grad for parameter in part.parameters(recurse=False))
@@ -128,3 +128,10 @@ def chunk_flops(backbone: nn.Module, head: nn.Module, run: Pass) -> float:
     backbone.count(tally, run)
     head.count_chunk(tally, run)
     return tally.forward
+
+
+def _entries(part: nn.Linear | nn.Conv2d) -> int:
+    """Entries of a weight by its module's sizes, for weights that are spread over processes tell no more of theirs."""
+    if isinstance(part, nn.Linear):
+        return part.in_features * part.out_features
+    return part.out_channels * part.in_channels // part.groups * part.kernel_size[0] * part.kernel_size[1]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from lightning import LightningModule
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import DeepSpeedStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
@@ -100,15 +100,18 @@ class PolicyModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what does not go together."""
-        if self.lora and isinstance(self.trainer.strategy, ModelParallelStrategy):
-            raise ValueError("Adapters and sharded weights do not go together: leave out lora.yaml or fsdp.yaml.")
+        if self.lora and isinstance(self.trainer.strategy, ModelParallelStrategy | DeepSpeedStrategy):
+            raise ValueError(
+                "Adapters and sharded weights do not go together: leave out lora.yaml, or use ddp.yaml in place of "
+                "fsdp.yaml or deepspeed_*.yaml."
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss over the batch's samples; logs it, and apart for each source of the mixture."""
         assert batch.draw is not None
         # Dropout is then a function of the batch, so that a resumed run repeats it.
         torch.manual_seed(int(batch.draw[0]))
-        seen = alike(batch, self.policy.backbone.views, self.device) if is_sharded(self.policy) else batch
+        seen = alike(batch, self.policy.backbone.views, self.device) if self._runs_alike() else batch
         losses = self.policy.loss(seen)[: len(batch)]
         self._log(losses.detach().float(), batch)
         return losses.mean()
@@ -132,11 +135,17 @@ class PolicyModule(LightningModule):
         Raises:
             FloatingPointError: If the norm is NaN or infinite.
         """
+        if isinstance(self.trainer.strategy, DeepSpeedStrategy):
+            return  # it has the gradients, clips them and says how large they were
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient's norm is {float(norm)}")
         self.log("grad_norm", norm)
+
+    def _runs_alike(self) -> bool:
+        """Whether all processes must run the same modules: weights, or gradients, are exchanged module by module."""
+        return is_sharded(self.policy) or isinstance(self.trainer.strategy, DeepSpeedStrategy)
 
     def _freeze(self) -> None:
         # Before training every part that ever learns must say so: DDP synchronizes only what does when it wraps.

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from lightning import LightningModule
 
 from la4vla.models.policy import Policy
+from la4vla.training import zero_state
 from la4vla.training.module import is_sharded, policy_of
 from la4vla.training.shard_files import whole
 
@@ -20,9 +21,12 @@ def whole_policy(module: LightningModule) -> Policy:
     Sharded weights are gathered into a copy; a policy that is whole comes back as it is.
     """
     policy = policy_of(module)
-    if not is_sharded(policy):
+    if is_sharded(policy):
+        weights = whole(policy.state_dict())
+    elif zero_state.is_spread(policy.parameters()):
+        weights = zero_state.weights(policy)
+    else:
         return policy
-    weights = whole(policy.state_dict())
     if dist.get_rank():
         return policy
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
