@@ -88,6 +88,8 @@ class ZeRO(DeepSpeedStrategy):
             # Nothing is sent in the lower precision, so that sums are those of one process.
             lower = {"enabled": True, "dtype": "bfloat16", "lower_precision_safe_modules": []}
             self.config["torch_autocast"] = lower
+            # As in Lightning's own autocast: a weight that is used twice has its gradients summed in float32.
+            torch.set_autocast_cache_enabled(False)
         elif precision != "32-true":
             raise ValueError(f"With DeepSpeed, trainer.precision is bf16-mixed or 32-true, not {precision}.")
         self.precision_plugin = _Precision(precision)

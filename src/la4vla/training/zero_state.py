@@ -24,7 +24,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
     state = module.state_dict()
     if not is_spread(module.parameters()):
         return state
-    from deepspeed.zero import GatheredParameters
+    from deepspeed.runtime.zero import GatheredParameters
 
     first = dist.get_rank() == 0
     for name, parameter in module.named_parameters():
@@ -37,7 +37,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
 def load_weights(engine: Any, module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Fills ``module`` and DeepSpeed's flat copies of its parameters; every process must call it."""
     if is_spread(module.parameters()):
-        from deepspeed.zero import GatheredParameters
+        from deepspeed.runtime.zero import GatheredParameters
 
         for name, parameter in module.named_parameters():
             with GatheredParameters([parameter], modifier_rank=0):
