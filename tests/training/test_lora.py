@@ -117,5 +117,5 @@ def test_bad_names_and_strategies_are_refused(module, monkeypatch):
     with pytest.raises(ValueError, match=r"la4vla\[lora\]"):
         LoRA().adapt(plain)
     monkeypatch.setattr(PolicyModule, "trainer", type("trainer", (), {"strategy": FullShard()}))
-    with pytest.raises(ValueError, match=r"leave out lora\.yaml or fsdp\.yaml"):
+    with pytest.raises(ValueError, match=r"leave out lora\.yaml, or use ddp\.yaml"):
         module.setup("fit")

@@ -16,7 +16,6 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.plugins.precision import DeepSpeedPrecision
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -35,20 +34,20 @@ class ZeRO(DeepSpeedStrategy):
       number of processes. DeepSpeed's own folders are pickles.
 
     Args:
-        stage: 1 spreads the optimizer's state, 2 gradients as well, 3 weights too.
+        stage: 2 spreads gradients and the optimizer's state, 3 weights too.
         bucket: Numbers that are sent at once.
 
     Raises:
         ValueError: If DeepSpeed is missing or has taken another kind of device, if weights are to be averaged as well,
-            or if there are adapters.
+            or if the precision is neither bf16-mixed nor 32-true.
     """
 
-    def __init__(self, stage: Literal[1, 2, 3] = 2, bucket: int = 100_000_000) -> None:
+    def __init__(self, stage: Literal[2, 3] = 2, bucket: int = 100_000_000) -> None:
+        if find_spec("deepspeed") is None:
+            raise ValueError('This strategy needs DeepSpeed: pip install "la4vla[deepspeed]".')
         zero = {"stage": stage, "reduce_bucket_size": bucket, "contiguous_gradients": True}
         zero |= {"stage3_prefetch_bucket_size": bucket} if stage == 3 else {"allgather_bucket_size": bucket}
         config = {"zero_optimization": zero, "zero_allow_untested_optimizer": True}
-        if find_spec("deepspeed") is None:
-            raise ValueError('This strategy needs DeepSpeed: pip install "la4vla[deepspeed]".')
         super().__init__(config=config, logging_level=logging.ERROR)
 
     def setup_environment(self) -> None:
@@ -75,27 +74,23 @@ class ZeRO(DeepSpeedStrategy):
 
     def setup(self, trainer: Trainer) -> None:
         """Hand the module and its optimizer to DeepSpeed."""
-        assert self.accelerator is not None and self.lightning_module is not None
+        precision = str(trainer.precision)
         if any(isinstance(callback, WeightAveraging) for callback in vars(trainer)["callbacks"]):
-            raise ValueError("Averaged weights do not go with DeepSpeed: use overlays/ddp.yaml with overlays/ema.yaml.")
-        if trainer.state.fn != TrainerFn.FITTING:
-            raise ValueError("This strategy only trains; load the exported policy to use it.")
-        assert isinstance(self.config, dict)
+            raise ValueError("Weights that are spread are not averaged: use overlays/ddp.yaml with overlays/ema.yaml.")
+        if precision not in ("bf16-mixed", "32-true"):
+            raise ValueError(f"With DeepSpeed, trainer.precision is bf16-mixed or 32-true, not {precision}.")
+        assert self.accelerator is not None and self.lightning_module is not None and isinstance(self.config, dict)
         self.config["gradient_clipping"] = policy_module(self.lightning_module).max_grad_norm
-        self.config["bf16"] = {"enabled": False}
-        precision = trainer.precision
+        self.config["bf16"] = {"enabled": False}  # of weights, not of products
         if precision == "bf16-mixed":
-            # Nothing is sent in the lower precision, so that sums are those of one process.
+            # As in Lightning's own autocast: nothing is sent in the lower precision, and a weight that is used twice
+            # has its gradients summed in float32.
             lower = {"enabled": True, "dtype": "bfloat16", "lower_precision_safe_modules": []}
             self.config["torch_autocast"] = lower
-            # As in Lightning's own autocast: a weight that is used twice has its gradients summed in float32.
             torch.set_autocast_cache_enabled(False)
-        elif precision != "32-true":
-            raise ValueError(f"With DeepSpeed, trainer.precision is bf16-mixed or 32-true, not {precision}.")
-        self.precision_plugin = _Precision(precision)
+        self.precision_plugin = _Precision(precision)  # type: ignore[arg-type]
         self._init_config_if_needed()
         self.accelerator.setup(trainer)
-        self.setup_optimizers(trainer)
         self._initialize_deepspeed_train(self.lightning_module)
         self.barrier()
 
@@ -107,7 +102,7 @@ class ZeRO(DeepSpeedStrategy):
         self._sizes = [len(group["params"]) for group in optimizer.param_groups]
         optimizer.register_step_pre_hook(_leave_alone_what_no_gradient_reached)
         engine, spread, _, _ = deepspeed.initialize(
-            args=argparse.Namespace(device_rank=self.local_rank),  # the device's own index, which a CPU lacks
+            args=argparse.Namespace(device_rank=self.root_device.index or 0),
             config=self.config,
             model=model,
             model_parameters=self._parameters,
