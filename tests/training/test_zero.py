@@ -156,7 +156,7 @@ def test_a_missing_deepspeed_is_told_before_anything_runs(workspace, words, monk
     monkeypatch.setitem(sys.modules, "deepspeed", None)
     with pytest.raises(ValueError, match=r"needs DeepSpeed: pip install \"la4vla\[deepspeed\]\""):
         fit.main([*words(2, "missing")])
-    assert not (workspace / "runs/missing").exists()
+    assert not (workspace / "runs/missing/provenance.json").exists()
 
 
 class _Runs:
