@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,6 +70,8 @@ class ZeRO(DeepSpeedStrategy):
 
             # It would compile this for minutes when first used; gloo is enough for what a CPU is used for here.
             ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        # DeepSpeed calls torch by older names, which torch tells every user at every step.
+        warnings.filterwarnings("ignore", message="`torch.distributed.*is deprecated", category=FutureWarning)
         self.set_world_ranks()
         self._init_deepspeed_distributed()
 
@@ -181,7 +184,9 @@ class _Precision(DeepSpeedPrecision):
     def convert_input(self, data: Any) -> Any:
         return data
 
-    def backward(self, tensor: Tensor, model: LightningModule, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+    def backward(  # type: ignore[override]
+        self, tensor: Tensor, model: LightningModule, optimizer: Any, *args: Any, **kwargs: Any
+    ) -> None:
         super().backward(tensor, model, optimizer, *args, scale_wrt_gas=False, **kwargs)
 
 

@@ -96,7 +96,7 @@ def load_optimizer_state(engine: Any, parameters: Sequence[nn.Parameter], state:
         group.update({key: value for key, value in saved.items() if key != "params"})
 
 
-def _fill(parameter: nn.Parameter, flat: Tensor, held: dict[str, Tensor], key: str, whole: Tensor) -> None:
+def _fill(parameter: Any, flat: Tensor, held: dict[str, Tensor], key: str, whole: Tensor) -> None:
     from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
 
     if key not in held:
@@ -133,6 +133,6 @@ def _moments(held: Mapping[str, Tensor], flat: Tensor) -> list[str]:
     return [key for key, value in held.items() if value.shape == flat.shape and key != "step"]
 
 
-def _shape(parameter: nn.Parameter) -> torch.Size:
+def _shape(parameter: Any) -> torch.Size:
     shape: torch.Size = parameter.ds_shape if hasattr(parameter, "ds_id") else parameter.shape
     return shape
