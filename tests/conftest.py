@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from la4vla.data.shards import Record, write_manifest, write_shard
 from la4vla.data.statistics import StatisticsStream
@@ -20,6 +21,14 @@ from la4vla.schema.view import Shot, ViewProfile
 
 # Tests run side by side; threads of one would only wait for those of the other.
 torch.set_num_threads(1)
+
+FUSED_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+if FUSED_ON_CPU not in flop_registry:  # torch counts its fused attention on GPUs only
+
+    @register_flop_formula(FUSED_ON_CPU)
+    def _fused_attention_flop(query: torch.Size, keys: torch.Size, *_: object, **__: object) -> int:
+        return 4 * query.numel() * keys[-2]
+
 
 TINY_ARM = Embodiment(
     name="tiny_arm",

@@ -14,7 +14,8 @@ tokens, a head that attends to all of them, and, when acting, keys and values of
 - act: `Policy.act`, one camera, 32 integration steps.
 
 Ways: `official`, `ours`, and ours with layers that are run again in the backward pass (`recompute`), compiled
-(`compiled`), or compiled into CUDA graphs (`graphed`).
+(`compiled`), or compiled into CUDA graphs (`graphed`). When acting, `graphed`
+and `official_graphed` replay CUDA graphs that were recorded, not compiled.
 
 `ratio` and `memory_ratio` relate a row to the official one of its kind and batch. Operations are
 la4vla.models.flops's, of what is run a second time none; `mfu` relates them to a large matrix product in the same
@@ -27,10 +28,10 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from one_billion_cases import Case, Setting, fresh, measure
@@ -42,10 +43,13 @@ CASES = {
     "cpu": [f"{case}:{way}" for case in ("la:8", "la-step:16", "vla:2", "mixed:2", "act:1") for way in BOTH],
     "cuda": [
         *(f"{case}:{way}" for case in ("la:8", "la-step:8", "la-step:16", "vla:8", "mixed:8", "act:1") for way in BOTH),
-        *("la:256:ours", "vla:32:ours", "vla:32:recompute", "vla:64:ours"),
-        *("act:1:graphed", "la:8:graphed", "vla:32:compiled"),
+        *("act:1:official_graphed", "act:1:graphed", "la:256:official", "la:256:ours"),
+        *("vla:32:ours", "vla:32:recompute", "vla:64:ours"),
+        *("la:8:graphed", "vla:32:compiled"),
     ],
 }
+AT_ONCE = {"cpu": 4, "cuda": 64}
+Answer = TypeVar("Answer")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2**-7}
 
 
@@ -68,10 +72,15 @@ def check(setting: Setting) -> str:
     return found
 
 
-def in_process(function, *arguments):  # type: ignore[no-untyped-def]
+def in_process(function: Callable[..., Answer], *arguments: object) -> Answer:
     """The function's answer from a process that ends with it."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(function, *arguments).result()
+
+
+def here(function: Callable[..., Answer], *arguments: object) -> Answer:
+    """The function's answer."""
+    return function(*arguments)
 
 
 def related(row: dict[str, object], rows: Sequence[dict[str, object]]) -> dict[str, object]:
@@ -92,16 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=list(CASES), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cases", nargs="+", metavar="KIND:BATCH:WAY")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--at-once", type=int, help="samples a training step takes at once; default 4 on a CPU")
+    parser.add_argument("--at-once", type=int, help=f"samples a training step takes at once: {AT_ONCE}")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--variant", default="1b", help="tiny is for a trial")
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--no-check", action="store_true", help="leave out the comparison of losses")
     parser.add_argument("--csv", type=Path)
     asked = parser.parse_args(arguments)
-    at_once = asked.at_once or (4 if asked.device == "cpu" else sys.maxsize)
+    at_once = asked.at_once or AT_ONCE[asked.device]
     setting = Setting(asked.device, asked.turns, at_once, asked.threads, asked.variant, asked.tokens)
-    alone = in_process if asked.device == "cpu" else lambda function, *given: function(*given)
+    alone = in_process if asked.device == "cpu" else here
     if not asked.no_check:
         print(alone(check, setting), flush=True)
     rows: list[dict[str, object]] = []

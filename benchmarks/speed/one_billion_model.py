@@ -56,29 +56,29 @@ class OneBillion(nn.Module):
 
     @torch.no_grad()
     def official_chunk(self, batch: Batch) -> Tensor:
-        """Euler steps that project keys and values of the context anew each time."""
+        """A chunk for each sample."""
         tokens = self._official_tokens(batch)
         x = torch.rand(len(batch), HORIZON, DIMS, device=tokens.embeddings.device) * 2 - 1
+        return self.official_integrate(x, tokens.embeddings, tokens.mask, batch.proprioception)
+
+    def official_integrate(self, x: Tensor, embeddings: Tensor, mask: Tensor, proprioception: Tensor) -> Tensor:
+        """Euler steps that project keys and values of the context anew each time."""
         for step in range(STEPS):
-            time = torch.full((len(batch),), step / STEPS, device=x.device)
-            x = x + self.head.velocity(x, time, self.head.context(tokens, batch)) / STEPS
+            time = torch.full((len(x),), step / STEPS, device=x.device)
+            x = x + self.head.velocity(x, time, self.head.project(embeddings, mask, proprioception)) / STEPS
         return x
 
     def _official_tokens(self, batch: Batch, strict: bool = False) -> Tokens:
         layout = self._official_layout(batch)
-        language, rows = self.backbone.model.language_model, len(batch)
-        embeddings = language.embed_tokens(layout.ids)
+        embeddings = self.backbone.model.language_model.embed_tokens(layout.ids)
         seen = self.backbone.see(_all_views(batch, self.backbone.image_px))
         places = (layout.image | layout.hidden).flatten().nonzero()[:, 0]
         embeddings = embeddings.flatten(0, 1).to(seen.dtype).index_copy(0, places, seen.flatten(0, 1))
+        embeddings = rearrange(embeddings, "(b l) d -> b l d", b=len(batch))
         causal = torch.ones(self.tokens, self.tokens, dtype=torch.bool, device=places.device).tril()
-        read = language(
-            inputs_embeds=rearrange(embeddings, "(b l) d -> b l d", b=rows),
-            position_ids=layout.positions,
-            attention_mask={"full_attention": causal & layout.mask[:, None, None] if strict else None},
-        )
+        hidden = causal & layout.mask[:, None, None] if strict else None
         mask = layout.mask if strict else torch.ones_like(layout.mask)
-        return Tokens(read.last_hidden_state, mask, layout.image)
+        return Tokens(self.backbone.read(embeddings, layout.positions, hidden), mask, layout.image)
 
     def _official_layout(self, batch: Batch) -> Layout:
         layout = self.backbone.prompt.layout(batch.instructions, batch.visible.cpu(), drop=False)

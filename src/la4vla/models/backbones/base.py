@@ -35,8 +35,10 @@ class Backbone(Recorded):
     Attributes:
         width: ``D``, the size of one token.
         views: Most views per sample.
+        replayable: Its methods whose answer takes tensors alone; see :mod:`la4vla.models.cuda_graphs`.
     """
 
+    replayable: tuple[str, ...] = ()
     width: int
     views: int
 

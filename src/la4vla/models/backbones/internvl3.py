@@ -59,6 +59,7 @@ class InternVL3(Backbone):
         ValueError: If sizes do not fit together, or ``weights`` hold another architecture.
     """
 
+    replayable = ("see", "read")
     mean: Tensor
     std: Tensor
 
@@ -106,30 +107,38 @@ class InternVL3(Backbone):
 
     def forward(self, batch: Batch) -> Tokens:
         """The last kept layer after the final norm, one token per visible patch group and piece of text."""
-        layout = self.prompt.layout(batch.instructions, batch.visible.cpu(), self.drop)
-        layout = Layout(*(part.to(self.mean.device) for part in layout))
-        read = self.model.language_model(
-            inputs_embeds=self._embedded(batch, layout),
-            position_ids=layout.positions,
+        shown, device = batch.image_index.cpu(), self.mean.device
+        layout = self.prompt.layout(batch.instructions, shown >= 0, self.drop)
+        # Found on the CPU, where the layout is: a GPU would have to be waited for.
+        images, places = shown[shown >= 0].to(device), layout.image.flatten().nonzero()[:, 0].to(device)
+        layout = Layout(*(part.to(device) for part in layout))
+        embeddings = self._embedded(layout.ids)
+        if len(images):
+            seen = self.see(batch.images).index_select(0, images)
+            # Copying whole rows: a masked scatter would go number by number, there and back.
+            rows = embeddings.flatten(0, 1).index_copy(0, places, seen.flatten(0, 1).to(embeddings.dtype))
+            embeddings = rows.view_as(embeddings)
+        if not self.drop:
+            embeddings = embeddings.masked_fill(layout.hidden[..., None], 0.0)
+        return Tokens(self.read(embeddings, layout.positions, self._attention_mask(layout)), layout.mask, layout.image)
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        """``(B, L, D)``: text in autocast's precision where that is on, as the official weights expect."""
+        device = self.mean.device.type
+        embeddings: Tensor = self.model.language_model.embed_tokens(ids)
+        return embeddings.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else embeddings
+
+    def read(self, embeddings: Tensor, positions: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """``(B, L, D)`` to the same shape: the language layers and the final norm."""
+        answer: Tensor = self.model.language_model(
+            inputs_embeds=embeddings,
+            position_ids=positions,
             # As a mapping, transformers takes the mask as it is. Left to itself it would read the gap that dropped
             # tokens leave in the position ids as the border between two packed sequences.
-            attention_mask={"full_attention": self._attention_mask(layout)},
-        )
-        return Tokens(read.last_hidden_state, layout.mask, layout.image)
-
-    def _embedded(self, batch: Batch, layout: Layout) -> Tensor:
-        """``(B, L, D)``: text and images, in autocast's precision where that is on, as the official weights expect."""
-        device = self.mean.device.type
-        embeddings: Tensor = self.model.language_model.embed_tokens(layout.ids)
-        if torch.is_autocast_enabled(device):
-            embeddings = embeddings.to(torch.get_autocast_dtype(device))
-        if batch.visible.any():
-            images = self.see(batch.images).index_select(0, batch.image_index[batch.visible])
-            places = layout.image.flatten().nonzero()[:, 0]
-            # Copying whole rows: a masked scatter would go number by number, there and back.
-            rows = embeddings.flatten(0, 1).index_copy(0, places, images.flatten(0, 1).to(embeddings.dtype))
-            embeddings = rows.view_as(embeddings)
-        return embeddings if self.drop else embeddings.masked_fill(layout.hidden[..., None], 0.0)
+            attention_mask={"full_attention": attention_mask},
+            use_cache=False,  # nothing is generated, so keys and values need not be copied
+        ).last_hidden_state
+        return answer
 
     def see(self, images: Tensor) -> Tensor:
         """``(n, 3, h, w)`` uint8 RGB to ``(n, N, D)`` tokens for the language model; other sizes are squashed."""

@@ -17,8 +17,10 @@ class Head(Recorded):
     Attributes:
         proprioception_dim: Dimensions ``S`` it receives, normalised and zero-padded.
         predicts: What its weights put out. Heads of one class whose outputs mean different things cannot inherit.
+        replayable: Its methods whose answer takes tensors alone; see :mod:`la4vla.models.cuda_graphs`.
     """
 
+    replayable: tuple[str, ...] = ()
     proprioception_dim: int
     predicts: str = ""
 

@@ -59,6 +59,7 @@ class FlowMatchingHead(ActionHead):
             more time, the same gradients, and the same dropout.
     """
 
+    replayable = ("integrate",)
     blocks: Sequence[Block]
     times: Tensor
     steps: Tensor
@@ -122,14 +123,20 @@ class FlowMatchingHead(ActionHead):
     @torch.no_grad()
     def sample(self, tokens: Tokens, batch: Batch, *, noise: Tensor | None = None) -> Tensor:
         """``(B, H, A)``: ``integration_steps`` Euler steps of ``dx/dt = v(x, t)`` from noise at t = 0 to t = 1."""
-        # Laid out once, so that no step copies keys and values into the order its products want.
-        context, mask = self.context(tokens, batch).contiguous(), batch.action_mask
         x = self._start(tokens, batch) if noise is None else noise
+        return self.integrate(x, batch.action_mask, tokens.embeddings, tokens.mask, batch.proprioception)
+
+    def integrate(
+        self, x: Tensor, action_mask: Tensor | None, embeddings: Tensor, mask: Tensor, proprioception: Tensor
+    ) -> Tensor:
+        """The chunk that noise ``x`` is carried to, before the context of ``embeddings`` and ``proprioception``."""
+        # Laid out once, so that no step copies keys and values into the order its products want.
+        context = self.project(embeddings, mask, proprioception).contiguous()
         for step in range(self.integration_steps):
-            x = x if mask is None else x * mask
+            x = x if action_mask is None else x * action_mask
             time = torch.full((len(x),), step / self.integration_steps, device=x.device)
             x = x + self.velocity(x, time, context) / self.integration_steps
-        return x if mask is None else x * mask
+        return x if action_mask is None else x * action_mask
 
     def _start(self, tokens: Tokens, batch: Batch) -> Tensor:
         rows, device = len(tokens.embeddings), tokens.embeddings.device
@@ -139,10 +146,14 @@ class FlowMatchingHead(ActionHead):
 
     def context(self, tokens: Tokens, batch: Batch) -> Context:
         """What every block sees of the tokens and of one proprioception token, projected once."""
-        proprioception = self.proprioception(batch.proprioception)[:, None]
+        return self.project(tokens.embeddings, tokens.mask, batch.proprioception)
+
+    def project(self, embeddings: Tensor, mask: Tensor, proprioception: Tensor) -> Context:
+        """The same from bare tensors."""
+        proprioception = self.proprioception(proprioception)[:, None]
         # Under autocast the token of the MLP is of the lower precision; casting here spares every block its own cast.
-        seen = torch.cat([tokens.embeddings.to(proprioception.dtype), proprioception], dim=1)
-        mask = rearrange(F.pad(tokens.mask, (0, 1), value=True), "b l -> b 1 1 l")
+        seen = torch.cat([embeddings.to(proprioception.dtype), proprioception], dim=1)
+        mask = rearrange(F.pad(mask, (0, 1), value=True), "b l -> b 1 1 l")
         return Context([block.project(seen) for block in self.blocks], mask)
 
     def velocity(self, x: Tensor, time: Tensor, context: Context) -> Tensor:
