@@ -10,18 +10,20 @@ tokens, a head that attends to all of them, and, when acting, keys and values of
 - la: forward and backward of LA stage 2 (language layers and head learn);
 - la-step: the whole step, with clipping and fused AdamW on float32 weights;
 - vla: forward and backward with everything learning, one camera;
-- mixed: the same with half of the samples masked, which the official shape does not notice;
+- vla-step: the whole of it;
+- mixed: vla with half of the samples masked, which the official shape does not notice;
 - act: `Policy.act`, one camera, 32 integration steps.
 
 Ways: `official`, `ours`, and ours with layers that are run again in the backward pass (`recompute`), compiled
-(`compiled`), or compiled into CUDA graphs (`graphed`). When acting, `graphed`
-and `official_graphed` replay CUDA graphs that were recorded, not compiled.
+(`compiled`), or compiled into CUDA graphs (`graphed`). When acting, `graphed` and `official_graphed` replay CUDA graphs
+that were recorded from the same kernels, not compiled.
 
-`ratio` and `memory_ratio` relate a row to the official one of its kind and batch. Operations are
+`ratio` and `memory_ratio` relate a row to the official one of its kind and batch. `device_s` is what a GPU's kernels
+take of a step's seconds: the rest it waits for launches, which only graphs and larger batches help. Operations are
 la4vla.models.flops's, of what is run a second time none; `mfu` relates them to a large matrix product in the same
 precision and process. Precision is bf16 autocast where the device multiplies bfloat16 in hardware, else float32. On a
-CPU every row has a process of its own, so that its peak memory is its own, and `--at-once` bounds it. First of all both
-shapes must give equal losses when both mask strictly.
+CPU every row has a process of its own, so that its peak memory is its own. The official shape takes at most `--at-once`
+samples at once, whose gradients add up. First of all both shapes must give equal losses when both mask strictly.
 """
 
 from __future__ import annotations
@@ -44,11 +46,11 @@ CASES = {
     "cuda": [
         *(f"{case}:{way}" for case in ("la:8", "la-step:8", "la-step:16", "vla:8", "mixed:8", "act:1") for way in BOTH),
         *("act:1:official_graphed", "act:1:graphed", "la:256:official", "la:256:ours"),
-        *("vla:32:ours", "vla:32:recompute", "vla:64:ours"),
+        *("vla:32:ours", "vla:32:recompute", "vla-step:32:ours", "vla:64:ours"),
         *("la:8:graphed", "vla:32:compiled"),
     ],
 }
-AT_ONCE = {"cpu": 4, "cuda": 64}
+AT_ONCE = {"cpu": 4, "cuda": 32}
 Answer = TypeVar("Answer")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2**-7}
 
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=list(CASES), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cases", nargs="+", metavar="KIND:BATCH:WAY")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--at-once", type=int, help=f"samples a training step takes at once: {AT_ONCE}")
+    parser.add_argument("--at-once", type=int, help=f"see above: {AT_ONCE} by default")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--variant", default="1b", help="tiny is for a trial")
     parser.add_argument("--tokens", type=int, default=1024)

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from one_billion_model import DIMS, INSTRUCTION, TOKENS, OneBillion, samples
 from torch import nn
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 from la4vla.models.backbones.internvl3_sizes import Variant
 from la4vla.models.cuda_graphs import Replayed, replay_graphs
 from la4vla.models.lower_precision import lower_precision
-from la4vla.schema.batch import Batch
 from la4vla.schema.observation import Observation
 from la4vla.training.machine import fastest_precision, matrix_peak, peak_memory_gb
 
-LONG_S = 10.0
+LONG_S, ENOUGH_S = 20.0, 5.0
 OFFICIAL = ("official", "official_graphed")
 WAYS = (*OFFICIAL, "ours", "recompute", "compiled", "graphed")
 Step = Callable[[], object]
@@ -42,6 +43,7 @@ KINDS = {
     "la": Kind(0, ("language", "head")),
     "la-step": Kind(0, ("language", "head"), whole=True),
     "vla": Kind(1, ("vision", "embeddings", "language", "head")),
+    "vla-step": Kind(1, ("vision", "embeddings", "language", "head"), whole=True),
     "mixed": Kind(0.5, ("vision", "embeddings", "language", "head")),
     "act": Kind(1, ()),
 }
@@ -71,6 +73,10 @@ class Case(NamedTuple):
         """Samples that see a camera's image."""
         return round(self.batch * KINDS[self.kind].seen)
 
+    def at_once(self, setting: Setting) -> int:
+        """Samples that run at once; ours all do."""
+        return min(self.batch, setting.at_once) if self.way in OFFICIAL else self.batch
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -79,7 +85,7 @@ class Setting:
     Args:
         device: ``cuda`` or ``cpu``.
         turns: Steps to take the median of.
-        at_once: Samples that a training step takes at once; their gradients add up.
+        at_once: Samples that a training step in the official shape takes at once; the parts' gradients add up.
         threads: Of a CPU.
         variant: Size of the backbone.
         tokens: Length of an official prompt.
@@ -94,8 +100,8 @@ class Setting:
 
     @property
     def precision(self) -> torch.dtype:
-        """What the device multiplies fastest."""
-        return torch.bfloat16 if fastest_precision() == "bf16-mixed" else torch.float32
+        """What the device multiplies fastest in hardware."""
+        return torch.bfloat16 if fastest_precision(self.device) == "bf16-mixed" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
         """Autocast to :attr:`precision`."""
@@ -129,11 +135,12 @@ def measure(case: Case, setting: Setting) -> dict[str, object]:
     return {
         "case": case.kind,
         "batch": case.batch,
-        "at_once": min(case.batch, setting.at_once),
+        "at_once": case.at_once(setting),
         "way": case.way,
         "device": torch.cuda.get_device_name() if setting.device == "cuda" else f"cpu, {setting.threads} threads",
         "precision": str(setting.precision).removeprefix("torch."),
         "seconds": round(seconds, 5),
+        "device_s": _device_seconds(step, setting),
         "tflop": round(flop / 1e12, 3),
         "samples_per_s": round(case.batch / seconds, 2),
         "tokens_per_s": round(tokens / seconds),
@@ -181,7 +188,7 @@ def _training(model: OneBillion, case: Case, setting: Setting) -> Step:
     learning = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-5, fused=True) if kind.whole else None
     batch = samples(case.batch, case.seen, model.backbone.image_px).to(setting.device)
-    parts = [batch] if case.batch <= setting.at_once else _parts(batch, setting.at_once)
+    parts = [batch.rows(part) for part in torch.arange(case.batch).split(case.at_once(setting))]
     loss = model.official_loss if case.way in OFFICIAL else model.policy.loss
 
     def step() -> None:
@@ -196,10 +203,6 @@ def _training(model: OneBillion, case: Case, setting: Setting) -> Step:
             parameter.grad = None
 
     return step
-
-
-def _parts(batch: Batch, rows: int) -> list[Batch]:
-    return [batch.rows(part) for part in torch.arange(len(batch)).split(rows)]
 
 
 def _acting(model: OneBillion, case: Case, setting: Setting) -> Step:
@@ -232,7 +235,7 @@ def _seconds(step: Step, setting: Setting, warm: int) -> float:
     Beside a step of many seconds on a CPU warming up is nothing: that is told after its first turn.
     """
     spent: list[float] = []
-    while len(spent) < warm + setting.turns and (len(spent) <= warm or sum(spent[warm:]) < LONG_S):
+    while len(spent) < warm + setting.turns and (len(spent) <= warm or sum(spent[warm:]) < ENOUGH_S):
         setting.wait()
         began = time.perf_counter()
         step()
@@ -241,3 +244,14 @@ def _seconds(step: Step, setting: Setting, warm: int) -> float:
         if setting.device == "cpu" and spent[-1] > LONG_S:
             return spent[-1]
     return statistics.median(spent[warm:])
+
+
+def _device_seconds(step: Step, setting: Setting) -> float | str:
+    """What the kernels of a step take on a GPU; where a step takes longer, the GPU waits to be told what to do."""
+    if setting.device == "cpu":
+        return ""
+    with profile(activities=[ProfilerActivity.CUDA]) as trace:
+        step()
+        setting.wait()
+    kernels = [event for event in trace.key_averages() if event.device_type == DeviceType.CUDA]
+    return round(sum(kernel.self_device_time_total for kernel in kernels) / 1e6, 5)

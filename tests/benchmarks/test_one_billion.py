@@ -78,7 +78,7 @@ def test_its_account_is_what_torch_counts(part, model, setting, kind, way):
 
 def test_a_step_in_parts_has_the_gradients_of_one_at_once(part, model, setting):
     cases, found = part("one_billion_cases"), []
-    case = cases.Case("la", 8, "ours")
+    case = cases.Case("la", 8, "official")
     for at_once in (8, 2):
         step = cases._training(model, case, replace(setting, at_once=at_once))
         model.eval()
