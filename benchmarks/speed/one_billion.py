@@ -23,13 +23,14 @@ take of a step's seconds: the rest it waits for launches, which only graphs and 
 la4vla.models.flops's, of what is run a second time none; `mfu` relates them to a large matrix product in the same
 precision and process. Precision is bf16 autocast where the device multiplies bfloat16 in hardware, else float32. On a
 CPU every row has a process of its own, so that its peak memory is its own. The official shape takes at most `--at-once`
-samples at once, whose gradients add up. First of all both shapes must give equal losses when both mask strictly.
+samples at once, whose gradients add up. First of all both shapes compute losses with strict masks, which must be equal.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -55,23 +56,27 @@ Answer = TypeVar("Answer")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2**-7}
 
 
-def check(setting: Setting) -> str:
-    """One masked and one seen sample's losses, ours and in the official shape with strict masks.
-
-    Raises:
-        ValueError: If they differ by more than the precision's rounding.
-    """
-    model = fresh(setting).eval()
+def check(setting: Setting) -> dict[str, list[float]]:
+    """Losses of a masked and a seen sample: ours, and the official shape's with strict masks, in each precision."""
+    model = fresh(setting).eval()  # dropout draws other numbers for other lengths
     batch = samples(2, 1, model.backbone.image_px).to(setting.device)
-    with torch.no_grad(), setting.autocast():
-        ours, strict, loose = (
-            loss.cpu()
-            for loss in (model.policy.loss(batch), model.official_loss(batch, strict=True), model.official_loss(batch))
-        )
-    found = f"losses: ours {ours.tolist()}, official and strict {strict.tolist()}, official {loose.tolist()}"
-    if not torch.allclose(ours, strict, atol=0, rtol=TOLERANCE[setting.precision]):
-        raise ValueError(f"Both shapes must give equal losses where both mask strictly. {found}")
+    found = {}
+    for precision in dict.fromkeys((torch.float32, setting.precision)):
+        lower = precision != torch.float32
+        with torch.no_grad(), torch.autocast(setting.device, torch.bfloat16, enabled=lower):
+            found[f"ours, {precision}"] = model.policy.loss(batch).tolist()
+            found[f"official and strict, {precision}"] = model.official_loss(batch, strict=True).tolist()
     return found
+
+
+def unequal(losses: dict[str, list[float]]) -> list[str]:
+    """The precisions in which the losses of :func:`check` differ by more than rounding."""
+    apart = []
+    for precision, tolerance in TOLERANCE.items():
+        pair = [torch.tensor(found) for name, found in losses.items() if name.endswith(str(precision))]
+        if pair and not torch.allclose(*pair, atol=0, rtol=tolerance):
+            apart.append(str(precision))
+    return apart
 
 
 def in_process(function: Callable[..., Answer], *arguments: object) -> Answer:
@@ -113,8 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     at_once = asked.at_once or AT_ONCE[asked.device]
     setting = Setting(asked.device, asked.turns, at_once, asked.threads, asked.variant, asked.tokens)
     alone = in_process if asked.device == "cpu" else here
-    if not asked.no_check:
-        print(alone(check, setting), flush=True)
+    losses = {} if asked.no_check else alone(check, setting)
+    print(*(f"loss {name}: {found}" for name, found in losses.items()), sep="\n", flush=True)
     rows: list[dict[str, object]] = []
     for case in map(Case.parse, asked.cases or CASES[asked.device]):
         try:
@@ -125,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(rows[-1], flush=True)
         if asked.csv:
             write_table(rows, asked.csv)
+    if apart := unequal(losses):
+        sys.exit(f"Both shapes must give equal losses where both mask strictly; in {apart} they do not.")
 
 
 if __name__ == "__main__":

@@ -49,19 +49,22 @@ def test_losses_and_gradients_are_equal_where_both_mask_strictly(part, model):
         torch.testing.assert_close(mine.get(name, torch.zeros_like(gradient)), gradient, rtol=1e-3, atol=1e-5)
 
 
-def test_losses_are_equal_to_the_accuracy_of_bfloat16(part, model):
-    batch = part("one_billion_model").samples(2, 1, model.backbone.image_px)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        ours, strict = model.policy.loss(batch), model.official_loss(batch, strict=True)
-    torch.testing.assert_close(ours, strict, rtol=2**-7, atol=0)
+def test_losses_are_compared_in_each_precision(part, model, setting, monkeypatch):
+    script = part("one_billion")
+    monkeypatch.setattr(type(setting), "precision", torch.bfloat16)
+    losses = script.check(setting)
+    assert len(losses) == 4
+    assert script.unequal(losses) == []
+    assert script.unequal({**losses, "ours, torch.bfloat16": [1.01 * loss for loss in losses["ours, torch.bfloat16"]]})
+    assert script.unequal({**losses, "ours, torch.float32": [1.001 * loss for loss in losses["ours, torch.float32"]]})
 
 
-def test_a_difference_is_told(part, model, setting, monkeypatch):
-    assert part("one_billion").check(setting).startswith("losses: ours [")
-    monkeypatch.setattr(model.policy.backbone.prompt, "slot", model.policy.backbone.prompt.slot.clamp(max=1))
-    monkeypatch.setattr(type(model), "official_loss", lambda self, batch, strict=False: 1.01 * self.policy.loss(batch))
-    with pytest.raises(ValueError, match="equal losses where both mask strictly"):
-        part("one_billion").check(setting)
+def test_unequal_losses_end_the_run_with_an_error(part, monkeypatch):
+    script = part("one_billion")
+    monkeypatch.setattr(script, "in_process", lambda *_: {"ours, torch.float32": [1.0], "strict, torch.float32": [2.0]})
+    monkeypatch.setattr(script, "CASES", {"cpu": [], "cuda": []})
+    with pytest.raises(SystemExit, match="must give equal losses"):
+        script.main(["--device", "cpu"])
 
 
 @pytest.mark.parametrize("way", ["official", "ours"])
@@ -110,7 +113,7 @@ def test_its_table_relates_ours_to_the_official_shape(part, tmp_path, monkeypatc
         assert float(official["tflop"]) > float(ours["tflop"]) > 0
     assert float(rows[1]["mfu"]) == pytest.approx(float(rows[1]["tflop"]) / float(rows[1]["seconds"]), rel=0.3)
     assert rows[0]["precision"] in ("float32", "bfloat16") and rows[0]["device"].startswith("cpu")
-    assert capsys.readouterr().out.startswith("losses: ours [")
+    assert capsys.readouterr().out.startswith("loss ours, torch.float32: [")
 
 
 def test_a_case_that_runs_out_of_memory_leaves_the_others(part, setting, monkeypatch, tmp_path, capsys):
