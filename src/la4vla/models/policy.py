@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from la4vla.models import checkpoint, hub, inheritance
-from la4vla.models.backbones.base import Backbone
+from la4vla.models.backbones.base import Backbone, Tokens
 from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.normalizer import Normalization, Normalizer
 from la4vla.models.observations import gather
@@ -76,11 +76,11 @@ class Policy(nn.Module):
         seen = batch.visible.sum(1)
         counts = torch.unique(seen)
         if len(counts) == 1:
-            return self.head.loss(self.backbone(batch), batch)
+            return self.head.loss(self._tokens(batch), batch)
         loss = torch.empty(len(batch), device=batch.proprioception.device)
         groups = [(seen == count).nonzero()[:, 0] for count in counts]
         parts = [batch.rows(rows) for rows in groups]
-        losses = torch.cat([self.head.loss(self.backbone(part), part) for part in parts])
+        losses = torch.cat([self.head.loss(self._tokens(part), part) for part in parts])
         return loss.index_copy(0, torch.cat(groups), losses)
 
     @torch.no_grad()
@@ -113,6 +113,11 @@ class Policy(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.normalizer.action_centre.device
+
+    def _tokens(self, batch: Batch) -> Tokens:
+        seen = batch if self.head.reads_instructions else replace(batch, instructions=("",) * len(batch))
+        tokens: Tokens = self.backbone(seen)
+        return tokens
 
     def _normalised(self, batch: Batch) -> Batch:
         """``batch`` with numbers in [-1, 1], padded to the head's dimensions."""

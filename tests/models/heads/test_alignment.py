@@ -29,9 +29,20 @@ def test_loss_is_a_function_of_the_images_alone(aligned: Policy, make_batch: Cal
         replace(batch, instructions=("wait", "wait and stay still")),
         replace(batch, images=255 - batch.images),
     ):
-        aligned.loss(changed)
+        aligned.head.loss(aligned.backbone(changed), aligned._normalised(changed))
     torch.testing.assert_close(caught[0], caught[1], atol=1e-6, rtol=0)
     assert not torch.allclose(caught[0], caught[2], atol=1e-3)
+
+
+def test_its_backbone_is_spared_the_instructions(aligned: Policy, make_batch: Callable[..., Batch]) -> None:
+    lengths: list[int] = []
+    aligned.backbone.register_forward_hook(lambda _, inputs, tokens: lengths.append(tokens.mask.shape[1]))
+    batch = make_batch(SEEN)
+    spared = aligned.loss(batch)
+    batch = aligned._normalised(batch)
+    told = aligned.head.loss(aligned.backbone(batch), batch)
+    assert lengths[0] < lengths[1]
+    torch.testing.assert_close(spared, told, atol=1e-6, rtol=0)
 
 
 def test_loss_is_its_equation() -> None:

@@ -38,6 +38,8 @@ class AlignmentHead(Head):
         feedforward: Inner width of the block's MLP, as a multiple of ``width``.
     """
 
+    reads_instructions = False
+
     def __init__(
         self,
         width: int,

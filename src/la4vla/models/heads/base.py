@@ -17,12 +17,14 @@ class Head(Recorded):
     Attributes:
         proprioception_dim: Dimensions ``S`` it receives, normalised and zero-padded.
         predicts: What its weights put out. Heads of one class whose outputs mean different things cannot inherit.
+        reads_instructions: Whether it looks at the tokens of instructions; if not, the backbone is spared them.
         replayable: Its methods whose answer takes tensors alone; see :mod:`la4vla.models.cuda_graphs`.
     """
 
     replayable: tuple[str, ...] = ()
     proprioception_dim: int
     predicts: str = ""
+    reads_instructions: bool = True
 
     @abstractmethod
     def loss(self, tokens: Tokens, batch: Batch) -> Tensor:
