@@ -18,14 +18,19 @@ from la4vla.simulators.libero_body import LIBERO
 from la4vla.simulators.metaworld import METAWORLD
 
 ROOT = Path(__file__).parents[2]
-SETS = {"la": False, "vla": True, "heldout_la": False, "downstream": True}
+SETS = {
+    "metaworld/la": False,
+    "metaworld/vla": True,
+    "metaworld/heldout_la": False,
+    "metaworld_downstream/episodes": True,
+}
 
 
 @pytest.fixture
 def workspace(tmp_path, tiny_shards, monkeypatch):
-    """The current folder, holding ``shards/metaworld/...`` as the recipes of this repository expect it."""
+    """The current folder, holding shard sets as the recipes of this repository expect it."""
     for name, frames in SETS.items():
-        folder = tmp_path / "shards" / "metaworld" / name
+        folder = tmp_path / "shards" / name
         tiny_shards(
             folder, embodiment=METAWORLD, frames=frames, records=12, size_px=64, view="evo1_64", cameras=["corner2"]
         )
