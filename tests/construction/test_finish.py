@@ -17,3 +17,6 @@ def test_every_demonstration_is_listed_where_none_can_be_used(moving_card, tmp_p
         f"Episode fetch-{index:04d} is left out (broken data)" for index in range(5)
     ]
     assert not (tmp_path / "moving" / "la" / "manifest.json").exists()
+    build(read_card([str(moving_card)]))
+    assert (tmp_path / "moving" / "la" / "manifest.json").exists()
+    assert not (tmp_path / "moving" / "la" / "left_out.txt").exists()

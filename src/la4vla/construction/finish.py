@@ -49,7 +49,7 @@ def finish_set(
         counts.update(report.counts[name])
         dropped.update(report.dropped[name])
     wanted = {entry.file.split(".")[0] for entry in shards}
-    for path in [*folder.glob("*.tar"), *folder.glob("*.index.npz"), *folder.glob(".*.part")]:
+    for path in [found for kind in ("*.tar", "*.index.npz", ".*.part", LEFT_OUT) for found in folder.glob(kind)]:
         if path.name.split(".")[0] not in wanted:
             path.unlink()  # left behind by an unfinished build, perhaps of another declaration
     view = card.reader.view if export.frames else None

@@ -17,6 +17,8 @@ from matplotlib import pyplot as plt
 def plot_loss(metrics: Sequence[Path], image: Path, smooth: int = 5) -> None:
     """Draw every ``loss*`` column of the metrics tables over steps, faint as measured and strong as a running mean.
 
+    Of a run with one source, whose loss is the run's, only one of the two is drawn.
+
     Args:
         metrics: Tables as Lightning's CSVLogger writes them, one for each start of the run.
         image: PNG to write.
@@ -27,6 +29,8 @@ def plot_loss(metrics: Sequence[Path], image: Path, smooth: int = 5) -> None:
         with path.open() as file:
             rows += list(csv.DictReader(file))
     names = sorted({k for row in rows for k, v in row.items() if k and k.startswith("loss") and v})
+    if sum(name.startswith("loss/") for name in names) == 1:
+        names.remove("loss")
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name in names:
         points = [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
