@@ -238,10 +238,11 @@ def test_a_missing_card_is_refused():
         read_card(["nowhere.yaml"])
 
 
-def test_the_published_card_parses():
-    declaration = read_card(["shards/metaworld.yaml"])
-    assert set(declaration.card.exports) == {"la", "vla", "heldout_la", "downstream"}
+def test_the_published_cards_parse_and_finetuning_has_the_tasks_that_no_pretraining_sees():
+    declaration, downstream = read_card(["shards/metaworld.yaml"]), read_card(["shards/metaworld_downstream.yaml"])
+    assert set(declaration.card.exports) == {"la", "vla", "heldout_la"}
     assert declaration.folder == Path("shards/metaworld")
     pretraining = {task for task, _ in declaration.card.reader.keys(declaration.card.exports["la"].tasks)}
-    held_out = {task for task, _ in declaration.card.reader.keys(declaration.card.exports["downstream"].tasks)}
+    held_out = {task for task, _ in downstream.card.reader.keys(downstream.card.exports["episodes"].tasks)}
+    assert held_out == {task for task, _ in declaration.card.reader.keys(declaration.card.exports["heldout_la"].tasks)}
     assert len(pretraining) == 40 and len(held_out) == 10 and not pretraining & held_out
