@@ -106,6 +106,7 @@ class Setting:
     def autocast(self) -> AbstractContextManager[None]:
         """Autocast to :attr:`precision`."""
         lower = self.precision == torch.bfloat16
+        # torch says of its context managers no more than that they have __enter__ and __exit__
         return torch.autocast(self.device, torch.bfloat16, enabled=lower)  # type: ignore[return-value]
 
     def wait(self) -> None:

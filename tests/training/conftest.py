@@ -25,6 +25,25 @@ SETS = {
     "metaworld_downstream/episodes": True,
 }
 
+# The head's warm-up, and batches with and without vision: all that leaves parameters unused.
+MIXED = """
+model:
+  backbone: {class_path: InternVL3, init_args: {variant: tiny, vision_layers: 1, language_layers: 1}}
+  head:
+    class_path: FlowMatchingHead
+    init_args: {horizon: 4, action_dim: 8, proprioception_dim: 8, layers: 1, heads: 2, hidden: 32, dropout: 0.0}
+  head_warmup_steps: 2
+  warmup_steps: 2
+data:
+  sources:
+    la: {shards: shards/metaworld/la, vision: masked, weight: 3}
+    vla: {shards: shards/metaworld/vla, vision: visible}
+  batch_size: 4
+  workers: 0
+checkpoint_every: 2
+trainer: {max_steps: 4, log_every_n_steps: 1, accelerator: cpu, precision: 32-true}
+"""
+
 
 @pytest.fixture
 def workspace(tmp_path, tiny_shards, monkeypatch):
@@ -42,6 +61,13 @@ def workspace(tmp_path, tiny_shards, monkeypatch):
     tiny_shards(libero, embodiment=LIBERO, frames=True, records=12, size_px=64, view="libero_64")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def mixed(workspace):
+    """The file of a recipe that several processes can train."""
+    (workspace / "mixed.yaml").write_text(MIXED)
+    return "mixed.yaml"
 
 
 @pytest.fixture

@@ -7,23 +7,6 @@ import csv
 import pytest
 from safetensors.torch import load_file
 
-RECIPE = """
-model:
-  backbone: {class_path: InternVL3, init_args: {variant: tiny, vision_layers: 1, language_layers: 1}}
-  head:
-    class_path: FlowMatchingHead
-    init_args: {horizon: 4, action_dim: 8, proprioception_dim: 8, layers: 1, heads: 2, hidden: 32, dropout: 0.0}
-  head_warmup_steps: 2
-  warmup_steps: 2
-data:
-  sources:
-    la: {shards: shards/metaworld/la, vision: masked, weight: 3}
-    vla: {shards: shards/metaworld/vla, vision: visible}
-  batch_size: 4
-  workers: 0
-checkpoint_every: 2
-trainer: {max_steps: 4, log_every_n_steps: 1, accelerator: cpu, precision: 32-true}
-"""
 STRATEGIES = {
     "ddp": "trainer: {strategy: ddp_find_unused_parameters_true}",
     "fsdp": "trainer: {strategy: {class_path: la4vla.training.full_shard.FullShard}}",
@@ -33,11 +16,10 @@ STRATEGIES = {
 
 
 @pytest.fixture
-def words(workspace):
-    (workspace / "mixed.yaml").write_text(RECIPE)
+def words(workspace, mixed):
     for name, text in STRATEGIES.items():
         (workspace / f"{name}.yaml").write_text(text)
-    return lambda strategy, name: ("mixed.yaml", f"{strategy}.yaml", f"name={name}")
+    return lambda strategy, name: (mixed, f"{strategy}.yaml", f"name={name}")
 
 
 def logged(run, column: str) -> dict[int, str]:

@@ -24,24 +24,8 @@ from la4vla.training.zero import ZeRO
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra deepspeed")
 
 ROOT = Path(__file__).parents[2]
-# The head's warm-up, steps with and without vision and a mixed accumulation: all that leaves parameters unused.
-RECIPE = """
-model:
-  backbone: {class_path: InternVL3, init_args: {variant: tiny, vision_layers: 1, language_layers: 1}}
-  head:
-    class_path: FlowMatchingHead
-    init_args: {horizon: 4, action_dim: 8, proprioception_dim: 8, layers: 1, heads: 2, hidden: 32, dropout: 0.0}
-  head_warmup_steps: 2
-  warmup_steps: 2
-data:
-  sources:
-    la: {shards: shards/metaworld/la, vision: masked, weight: 3}
-    vla: {shards: shards/metaworld/vla, vision: visible}
-  batch_size: 2
-  workers: 0
-checkpoint_every: 2
-trainer: {max_steps: 6, log_every_n_steps: 1, accelerator: cpu, precision: 32-true, accumulate_grad_batches: 2}
-"""
+# Accumulated gradients of batches with and without vision.
+SCHEDULE = ("data.batch_size=2", "trainer.max_steps=6", "trainer.accumulate_grad_batches=2")
 # Reads a policy where neither Lightning nor DeepSpeed can be imported.
 LOADS = """
 import sys
@@ -52,13 +36,12 @@ Policy.load(sys.argv[1])
 
 
 @pytest.fixture
-def words(workspace, monkeypatch):
+def words(mixed, monkeypatch):
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
-    (workspace / "mixed.yaml").write_text(RECIPE)
 
     def write(stage: int | None, name: str) -> tuple[str, ...]:
         overlays = [str(ROOT / f"recipes/overlays/deepspeed_{stage}.yaml")] if stage else []
-        return ("mixed.yaml", *overlays, f"name={name}")
+        return (mixed, *overlays, *SCHEDULE, f"name={name}")
 
     return write
 

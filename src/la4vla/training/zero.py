@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from lightning import LightningModule, Trainer
+from lightning import Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.plugins.precision import DeepSpeedPrecision
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
@@ -91,7 +91,7 @@ class ZeRO(DeepSpeedStrategy):
             lower = {"enabled": True, "dtype": "bfloat16", "lower_precision_safe_modules": []}
             self.config["torch_autocast"] = lower
             torch.set_autocast_cache_enabled(False)
-        self.precision_plugin = _Precision(precision)  # type: ignore[arg-type]
+        self.precision_plugin = _Precision("bf16-mixed" if precision == "bf16-mixed" else "32-true")
         self._init_config_if_needed()
         self.accelerator.setup(trainer)
         self._initialize_deepspeed_train(self.lightning_module)
@@ -184,10 +184,8 @@ class _Precision(DeepSpeedPrecision):
     def convert_input(self, data: Any) -> Any:
         return data
 
-    def backward(  # type: ignore[override]
-        self, tensor: Tensor, model: LightningModule, optimizer: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        super().backward(tensor, model, optimizer, *args, scale_wrt_gas=False, **kwargs)
+    def backward(self, tensor: Tensor, model: Any, *args: Any, **kwargs: Any) -> None:
+        super().backward(tensor, model, *args, scale_wrt_gas=False, **kwargs)
 
 
 def _leave_alone_what_no_gradient_reached(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
