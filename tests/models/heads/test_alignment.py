@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 from zlib import crc32
 
 import pytest
@@ -45,8 +46,9 @@ def test_its_backbone_is_spared_the_instructions(aligned: Policy, make_batch: Ca
     torch.testing.assert_close(spared, told, atol=1e-6, rtol=0)
 
 
-def test_loss_is_its_equation() -> None:
-    head = AlignmentHead(8, 2, buckets=16, queries=1, heads=1)
+@pytest.mark.parametrize(("error", "weight"), [("squared", 1.0), ("absolute", 4.0)])
+def test_loss_is_its_equation(error: Literal["squared", "absolute"], weight: float) -> None:
+    head = AlignmentHead(8, 2, buckets=16, queries=1, heads=1, pose_error=error, pose_weight=weight)
     with torch.no_grad():
         head.out.weight.zero_()
         head.out.bias.copy_(torch.linspace(-1, 1, 18))
@@ -57,7 +59,8 @@ def test_loss_is_its_equation() -> None:
     )  # fmt: skip
     loss = head.loss(Tokens(torch.randn(1, 3, 8), image, image), batch)
     guess = torch.linspace(-1, 1, 18)
-    pose = (guess[:2] - batch.proprioception[0]).square().mean()
+    missed = guess[:2] - batch.proprioception[0]
+    pose = weight * (missed.square() if error == "squared" else missed.abs()).mean()
     buckets = {crc32(word) % 16 for word in (b"open", b"the", b"door")}
     chance = guess[2:].sigmoid()
     present = torch.stack([-chance[i].log() for i in buckets]).mean()
