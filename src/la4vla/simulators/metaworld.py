@@ -58,7 +58,9 @@ VIEWS: dict[str, ViewProfile] = {
         # For small policies: the middle of the table alone, averaged down from a large picture, so that a goal of two
         # centimetres is still three pixels wide, where evo1_64 shows one or none.
         ViewProfile("tabletop_64", (_corner(480, 0.4),), 64, shadows=False, multisampling=0),
-        # The same, and what the hand sees, in which an object that is about to be grasped is large.
+        # The same field in sharper pixels, not averaged: quicker to draw, and brown things on the brown table stay visible.
+        ViewProfile("tabletop_96", (_corner(240, 0.4),), 96, shadows=False, multisampling=0),
+        # As tabletop_64, and what the hand sees, in which an object that is about to be grasped is large.
         ViewProfile("tabletop_hand_64", (_corner(480, 0.4), Shot("gripperPOV", 128)), 64, False, 0),
         # The view of lerobot/metaworld_mt50: a camera moved closer, no crop.
         ViewProfile("lerobot", (_corner(480, position_m=(0.75, 0.075, 0.7)),), size_px=480),
