@@ -58,7 +58,7 @@ VIEWS: dict[str, ViewProfile] = {
         # For small policies: the middle of the table alone, averaged down from a large picture, so that a goal of two
         # centimetres is still three pixels wide, where evo1_64 shows one or none.
         ViewProfile("tabletop_64", (_corner(480, 0.4),), 64, shadows=False, multisampling=0),
-        # The same field in sharper pixels, not averaged: quicker to draw, and brown things on the brown table can be seen.
+        # The same field in sharper pixels, not averaged: quicker to draw, and brown things on the table can be seen.
         ViewProfile("tabletop_96", (_corner(240, 0.4),), 96, shadows=False, multisampling=0),
         # As tabletop_64, and what the hand sees, in which an object that is about to be grasped is large.
         ViewProfile("tabletop_hand_64", (_corner(480, 0.4), Shot("gripperPOV", 128)), 64, False, 0),
