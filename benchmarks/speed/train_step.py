@@ -85,7 +85,7 @@ def stepper(model: Policy, data: Batch) -> Callable[[], float]:
 
 def measure(size: dict[str, Any], rows: int, steps: int) -> dict[str, float]:
     """Samples per second of both kinds of step, and their ratio."""
-    sides = {"la": 0, "vla": size.get("image_px", 64)}
+    sides = {"la": 0, "vla": policy(size).backbone.image_px}
     kinds = {name: stepper(policy(size), batch(rows, side)) for name, side in sides.items()}
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(steps + 3):
