@@ -28,6 +28,7 @@ SMALL = {
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
     "internvl3": lambda views: InternVL3(views=views, **SMALL),
     "internvl3_shuffled": lambda views: InternVL3(views=views, **{**SMALL, "patch_px": 4, "pixel_shuffle": 0.5}),
+    "internvl3_convolutions": lambda views: InternVL3(views=views, stem="convolutions", **SMALL),
     "internvl3_masking": lambda views: InternVL3(views=views, masked_views="mask", **SMALL),
     "internvl3_eager": lambda views: InternVL3(views=views, attention="eager", **SMALL),
 }

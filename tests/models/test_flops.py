@@ -37,16 +37,18 @@ def _passes(policy: Policy) -> list[Pass]:
 @pytest.mark.parametrize(
     "learning", [EVERYTHING, ("language", "head"), ("head",), ("vision", "head"), ("embeddings",)], ids="-".join
 )
-@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize(
+    "sizes", [{}, {"patch_px": 4, "pixel_shuffle": 0.5}, {"stem": "convolutions"}], ids=["plain", "shuffled", "stem"]
+)
 def test_a_step_takes_what_torch_counts(
     make_policy: Callable[..., Policy],
     small_backbone: Callable[..., InternVL3],
     make_batch: Callable[..., Batch],
     visible: list[list[bool]],
     learning: tuple[str, ...],
-    shuffled: bool,
+    sizes: dict[str, object],
 ) -> None:
-    policy = make_policy(small_backbone(**({"patch_px": 4, "pixel_shuffle": 0.5} if shuffled else {}))).train()
+    policy = make_policy(small_backbone(**sizes)).train()
     for name, parameters in policy.parts().items():
         for parameter in parameters:
             parameter.requires_grad_(name in learning)

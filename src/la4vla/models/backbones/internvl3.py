@@ -19,6 +19,7 @@ from la4vla.models.backbones.internvl3_sizes import SIZES, Variant
 from la4vla.models.backbones.internvl3_weights import Origin, fresh, published, saved
 from la4vla.models.backbones.prompt import Layout, Prompt
 from la4vla.models.backbones.rms_norm import replace_norms
+from la4vla.models.backbones.stem import ConvolutionalStem, Stem
 from la4vla.models.flops import Pass, Tally
 from la4vla.schema.batch import Batch
 
@@ -52,6 +53,8 @@ class InternVL3(Backbone):
         vision_width: Overrides the width of the vision transformer.
         vision_layers: Overrides its number of layers.
         language_width: Overrides the width of the language model.
+        stem: Overrides how a picture becomes patches: ``patches`` is the published linear map, ``convolutions`` a
+            :class:`la4vla.models.backbones.stem.ConvolutionalStem`.
         recompute: Whether layers run again in the backward pass instead of keeping what they computed: less memory for
             more time, and the same gradients. This one goes with any weights.
 
@@ -78,12 +81,13 @@ class InternVL3(Backbone):
         vision_width: int | None = None,
         vision_layers: int | None = None,
         language_width: int | None = None,
+        stem: Stem | None = None,
         recompute: bool = False,
     ) -> None:
         super().__init__()
         overrides: dict[str, Any] = {
             "image_px": image_px, "patch_px": patch_px, "pixel_shuffle": pixel_shuffle, "vision_width": vision_width,
-            "vision_layers": vision_layers, "language_width": language_width,
+            "vision_layers": vision_layers, "language_width": language_width, "stem": stem,
         }  # fmt: skip
         given = {name: size for name, size in overrides.items() if size is not None}
         if weights is not None and given:
@@ -217,7 +221,11 @@ class InternVL3(Backbone):
         tower = self.model.vision_tower
         patches = tower.embeddings.patch_embeddings.num_patches
         tokens = images * (patches + 1)  # a class token goes along
-        tally.through(images * patches, tower.embeddings.patch_embeddings)
+        projection = tower.embeddings.patch_embeddings.projection
+        if isinstance(projection, ConvolutionalStem):
+            projection.count(tally, images * patches)
+        else:
+            tally.through(images * patches, projection)
         tally.through(0, tower.embeddings)
         for layer in tower.encoder.layer:
             tally.through(0, layer.layernorm_before)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from transformers import InternVLConfig, InternVLVisionConfig, Qwen2Config
 
+from la4vla.models.backbones.stem import Stem
+
 Variant = Literal["tiny", "1b", "2b", "8b"]
 
 
@@ -27,6 +29,7 @@ class Sizes:
         language_groups: Key-value heads.
         language_feedforward: Inner width of the language model's MLP.
         vocabulary: Rows of the token embedding.
+        stem: How a picture becomes patches: by the published linear map, or by small convolutions.
     """
 
     image_px: int = 448
@@ -41,18 +44,21 @@ class Sizes:
     language_groups: int = 2
     language_feedforward: int = 4864
     vocabulary: int = 151_674
+    stem: Stem = "patches"
 
     def config(self) -> InternVLConfig:
         """These sizes in the words of transformers, with what all published variants share.
 
         Raises:
-            ValueError: If a width does not divide into heads, or the image into patches and shuffled patches.
+            ValueError: If a width does not divide into heads, the image into patches and shuffled patches, or a patch
+                into what its stem takes.
         """
         for name, whole, part in (
             ("vision_width", self.vision_width, self.vision_head_dim),
             ("language_width", self.language_width, self.language_head_dim),
             ("image_px", self.image_px, self.patch_px),
             ("image_px / patch_px", self.image_px // self.patch_px, round(1 / self.pixel_shuffle)),
+            ("patch_px", self.patch_px, 4 if self.stem == "convolutions" else 1),
         ):
             if whole % part:
                 raise ValueError(f"{name} must be a multiple of {part}, got {whole}.")
@@ -65,6 +71,8 @@ class Sizes:
         )
 
     def _vision(self) -> InternVLVisionConfig:
+        # Written only where it is not the published one, which transformers alone would take this model for.
+        special = {} if self.stem == "patches" else {"stem": self.stem}
         return InternVLVisionConfig(
             image_size=[self.image_px, self.image_px],
             patch_size=[self.patch_px, self.patch_px],
@@ -73,6 +81,7 @@ class Sizes:
             num_attention_heads=self.vision_width // self.vision_head_dim,
             intermediate_size=4 * self.vision_width,
             attention_bias=True,
+            **special,
         )
 
     def _language(self) -> Qwen2Config:

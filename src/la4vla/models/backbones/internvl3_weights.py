@@ -25,6 +25,7 @@ from transformers.utils import logging
 
 from la4vla.models.backbones.internvl3_sizes import Sizes
 from la4vla.models.backbones.prompt import IMAGE_CONTEXT
+from la4vla.models.backbones.stem import with_stem
 
 TOKENIZER = Path(__file__).parent / "tokenizer"
 
@@ -42,7 +43,7 @@ def fresh(sizes: Sizes) -> Origin:
     """Random weights in ``sizes`` and the packaged tokenizer."""
     config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
     config.image_token_id = tokenizer.get_vocab()[IMAGE_CONTEXT]
-    model = InternVLModel(config)
+    model = with_stem(InternVLModel(config), config)
     places = model.vision_tower.embeddings.position_embeddings
     with torch.no_grad():
         # transformers begins at zero, for weights to be loaded; from there a small vision tower hardly learns where
@@ -71,7 +72,8 @@ def saved(folder: Path) -> Origin:
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name} is missing: copy the policy's folder as a whole.")
     config = InternVLConfig.from_pretrained(folder)
-    return Origin(InternVLModel(config), AutoTokenizer.from_pretrained(folder), *_halves(config, str(folder)))
+    model = with_stem(InternVLModel(config), config)
+    return Origin(model, AutoTokenizer.from_pretrained(folder), *_halves(config, str(folder)))
 
 
 def published(weights: str, layers: int) -> Origin:

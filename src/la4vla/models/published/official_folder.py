@@ -94,13 +94,12 @@ def write(policy: Policy, folder: Path, arm: str | None = None, dataset: str | N
     Raises:
         ValueError: If the official layout cannot hold this policy, or ``folder`` exists.
     """
-    tensors = to_theirs(weights_of(policy), OFFICIAL)
     files = {
         "config.json": _config(policy),
         "norm_stats.json": to_official(policy.domains, policy.normalization, arm, dataset or "la4vla"),
         "checkpoint.json": {"type": "ds_model", "version": 0.0, "checkpoints": DEEPSPEED},
     }
-    module = narrowed(tensors, (), isinstance(policy.head, OfficialFlowMatchingHead))
+    module = narrowed(to_theirs(weights_of(policy), OFFICIAL), (), isinstance(policy.head, OfficialFlowMatchingHead))
     with new_folder(folder) as whole:
         torch.save({"module": module}, whole / DEEPSPEED)
         for name, content in files.items():

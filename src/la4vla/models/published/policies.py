@@ -89,6 +89,8 @@ def halves_of(policy: Policy, layout: str) -> tuple[InternVL3, FlowMatchingHead]
         raise ValueError(f"{layout} layout holds heads with feedforward=4, not {head.arguments['feedforward']}.")
     if not isinstance(backbone, InternVL3):
         raise ValueError(f"{layout} layout holds InternVL3 policies, this one has a {type(backbone).__name__}.")
+    if backbone.arguments.get("stem") == "convolutions":
+        raise ValueError(f"{layout} layout holds linear maps of patches, this policy has a stem of convolutions.")
     return backbone, head
 
 
@@ -137,7 +139,7 @@ def _backbone(vlm: str, layers: int, views: int, compat: bool, masked_queries: L
     shared = {"weights": vlm, "language_layers": layers, "attention": "sdpa", "views": views}
     special: dict[str, Any] = {"masked_queries": masked_queries, "prompt_tokens": 1024}
     if not compat:
-        overrides = ("image_px", "patch_px", "pixel_shuffle", "vision_width", "vision_layers", "language_width")
+        overrides = ("image_px", "patch_px", "pixel_shuffle", "vision_width", "vision_layers", "language_width", "stem")
         special = {
             "variant": "1b", "masked_views": "drop", "instruction_tokens": INSTRUCTION_TOKENS,
             **dict.fromkeys(overrides),
