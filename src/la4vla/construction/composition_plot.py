@@ -67,15 +67,15 @@ def _primitives(axes: Axes, counts: Mapping[str, int]) -> None:
 
 def _tasks(axes: Axes, counts: Mapping[str, int]) -> None:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    _bars(axes, ordered[:TASKS], [COLOURS[Context.OBJECT]] * TASKS)
+    _bars(axes, ordered[:TASKS], [COLOURS[Context.OBJECT]] * TASKS, sum(counts.values()))
     more = f", the {TASKS} most frequent of {len(ordered)}" if len(ordered) > TASKS else ""
     axes.set_title(f"tasks{more}", fontsize=11)
     axes.set_xlabel("episodes")
 
 
-def _bars(axes: Axes, rows: Sequence[tuple[str, int]], colours: Sequence[str]) -> None:
-    """Horizontal bars, the first on top, each with its count and its share of all."""
-    total = max(sum(count for _, count in rows), 1)
+def _bars(axes: Axes, rows: Sequence[tuple[str, int]], colours: Sequence[str], total: int | None = None) -> None:
+    """Horizontal bars, the first on top, each with its count and its share of ``total``; None is the rows' sum."""
+    total = max(sum(count for _, count in rows) if total is None else total, 1)
     names, counts = [name for name, _ in rows], [count for _, count in rows]
     bars = axes.barh(range(len(rows)), counts, color=list(colours[: len(rows)]))
     axes.bar_label(bars, [f"{n:,} ({100 * n / total:.1f} %)" for n in counts], padding=3, fontsize=8)
