@@ -4,9 +4,9 @@
 
 A step is loss, backward, clipping and fused AdamW, under bf16 autocast where the machine multiplies bfloat16. LA and
 VLA steps take turns, so that whatever else the machine does hits both, and the median is told. The batch is made up:
-16-step chunks, a 16-token instruction, one image a sample. Sizes: `recipe`, as recipes/parts say (96 x 96 pixels, 16
-image tokens), and `64 tokens` (64 x 64 pixels), the size at which a plain PyTorch loop over a 4.6 M-parameter policy
-reached 280 (LA) and 147 (VLA) samples/s on two cores.
+16-step chunks, a 16-token instruction. Sizes: `recipe`, as recipes/parts say (two images of 96 x 96 pixels a sample, 9
+tokens each), and `64 tokens` (one of 64 x 64 pixels), the size at which a plain PyTorch loop over a 4.6 M-parameter
+policy reached 280 (LA) and 147 (VLA) samples/s on two cores.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ from la4vla.training.machine import fastest_precision
 ARM = Embodiment("arm", ("x", "y", "z", "grip"), ("dx", "dy", "dz", "grip"), ("front",), 80.0)
 INSTRUCTION = "move the gripper downward and then slightly forward while it is still holding nothing at all"
 SIZES: dict[str, dict[str, Any]] = {
-    "recipe": {"pixel_shuffle": 0.5, "vision_layers": 3, "language_layers": 2, "image_px": 96, "patch_px": 12},
+    "recipe": {
+        "views": 2, "pixel_shuffle": 0.5, "vision_layers": 3, "language_layers": 2, "image_px": 96, "patch_px": 16,
+        "stem": "convolutions",
+    },
     "64 tokens": {},
-}
+}  # fmt: skip
 
 
 def unit_statistics() -> Statistics:
@@ -51,11 +54,13 @@ def policy(size: dict[str, Any]) -> Policy:
     return Policy(backbone, head, [Domain(ARM, None, unit_statistics(), unit_statistics())])
 
 
-def batch(rows: int, side: int) -> Batch:
-    """``rows`` samples that share an instruction, each with a square image of ``side`` pixels; without one at 0."""
+def batch(rows: int, views: int, side: int) -> Batch:
+    """``rows`` samples that share an instruction, each with square images of ``side`` pixels; without any at 0."""
+    images = rows * views if side else 0
+    index = torch.arange(images).view(rows, views) if side else torch.full((rows, views), -1)
     return Batch(
-        images=torch.randint(0, 256, (rows if side else 0, 3, side, side), dtype=torch.uint8),
-        image_index=torch.arange(rows)[:, None] if side else torch.full((rows, 1), -1),
+        images=torch.randint(0, 256, (images, 3, side, side), dtype=torch.uint8),
+        image_index=index,
         instructions=(INSTRUCTION,) * rows,
         proprioception=torch.rand(rows, 4) * 2 - 1,
         embodiments=("arm",) * rows,
@@ -85,8 +90,9 @@ def stepper(model: Policy, data: Batch) -> Callable[[], float]:
 
 def measure(size: dict[str, Any], rows: int, steps: int) -> dict[str, float]:
     """Samples per second of both kinds of step, and their ratio."""
-    sides = {"la": 0, "vla": policy(size).backbone.image_px}
-    kinds = {name: stepper(policy(size), batch(rows, side)) for name, side in sides.items()}
+    eyes = policy(size).backbone
+    sides = {"la": 0, "vla": eyes.image_px}
+    kinds = {name: stepper(policy(size), batch(rows, eyes.views, side)) for name, side in sides.items()}
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(steps + 3):
         for name, step in kinds.items():
