@@ -9,7 +9,7 @@ from la4vla.simulators import camera, metaworld
 from la4vla.simulators.frustum import outside
 
 
-@pytest.mark.parametrize("view", ["tabletop_hand_64", "tabletop_64", "tabletop_96"])
+@pytest.mark.parametrize("view", ["tabletop_hand_64", "tabletop_hand_96", "tabletop_64", "tabletop_96"])
 def test_pictures_stay_as_they_are(monkeypatch, view):
     environment = metaworld.MetaworldEnvironment("box-close", metaworld.VIEWS[view])
     expert = metaworld.MetaworldExpert("box-close")
