@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import InternVLConfig, InternVLVisionConfig, Qwen2Config
 
@@ -72,7 +72,7 @@ class Sizes:
 
     def _vision(self) -> InternVLVisionConfig:
         # Written only where it is not the published one, which transformers alone would take this model for.
-        special = {} if self.stem == "patches" else {"stem": self.stem}
+        special: dict[str, Any] = {} if self.stem == "patches" else {"stem": self.stem}
         return InternVLVisionConfig(
             image_size=[self.image_px, self.image_px],
             patch_size=[self.patch_px, self.patch_px],

@@ -43,13 +43,14 @@ def fresh(sizes: Sizes) -> Origin:
     """Random weights in ``sizes`` and the packaged tokenizer."""
     config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
     config.image_token_id = tokenizer.get_vocab()[IMAGE_CONTEXT]
-    model = with_stem(InternVLModel(config), config)
+    vision, language = _halves(config, "fresh sizes")
+    model = with_stem(InternVLModel(config), vision)
     places = model.vision_tower.embeddings.position_embeddings
     with torch.no_grad():
         # transformers begins at zero, for weights to be loaded; from there a small vision tower hardly learns where
         # things are. The first row belongs to the class token.
         places[0, 1:] = grid_sinusoids(sizes.image_px // sizes.patch_px, sizes.vision_width)
-    return Origin(model, tokenizer, *_halves(config, "fresh sizes"))
+    return Origin(model, tokenizer, vision, language)
 
 
 def grid_sinusoids(side: int, width: int) -> Tensor:
@@ -72,8 +73,9 @@ def saved(folder: Path) -> Origin:
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name} is missing: copy the policy's folder as a whole.")
     config = InternVLConfig.from_pretrained(folder)
-    model = with_stem(InternVLModel(config), config)
-    return Origin(model, AutoTokenizer.from_pretrained(folder), *_halves(config, str(folder)))
+    vision, language = _halves(config, str(folder))
+    model = with_stem(InternVLModel(config), vision)
+    return Origin(model, AutoTokenizer.from_pretrained(folder), vision, language)
 
 
 def published(weights: str, layers: int) -> Origin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import Tensor, nn
-from transformers import InternVLConfig, InternVLModel
+from transformers import InternVLModel, InternVLVisionConfig
 
 from la4vla.models.flops import Tally
 
@@ -52,10 +52,10 @@ class ConvolutionalStem(nn.Sequential):
             tally.through(places * tokens, layer)
 
 
-def with_stem(model: InternVLModel, config: InternVLConfig) -> InternVLModel:
-    """``model`` with the stem its configuration names: ``stem`` of the vision part, ``patches`` where it says none."""
-    vision = config.vision_config
+def with_stem(model: InternVLModel, vision: InternVLVisionConfig) -> InternVLModel:
+    """``model`` with the stem its vision part's configuration names; one that names none has the published map."""
     if getattr(vision, "stem", "patches") == "convolutions":
         patches = model.vision_tower.embeddings.patch_embeddings
-        patches.projection = ConvolutionalStem(vision.num_channels, vision.hidden_size, vision.patch_size[0])
+        side = vision.patch_size if isinstance(vision.patch_size, int) else vision.patch_size[0]
+        patches.projection = ConvolutionalStem(vision.num_channels, vision.hidden_size, side)
     return model
