@@ -26,7 +26,7 @@ def labels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def _episodes(tasks: int) -> Composition:
     names = {f"task {number}": 16 for number in range(tasks)}
-    return Composition(primitives={}, directions={}, tasks=names, lengths={"100": 16 * tasks})
+    return Composition(tasks=names, lengths={"100": 16 * tasks})
 
 
 @pytest.mark.parametrize(("tasks", "drawn", "share"), [(40, 20, "2.5"), (4, 4, "25.0")])

@@ -60,7 +60,7 @@ VIEWS: dict[str, ViewProfile] = {
         ViewProfile("tabletop_64", (_corner(480, 0.4),), 64, shadows=False, multisampling=0),
         # The same field in sharper pixels, not averaged: quicker to draw, and brown things on the table can be seen.
         ViewProfile("tabletop_96", (_corner(240, 0.4),), 96, shadows=False, multisampling=0),
-        # The same, and what the hand sees, in which an object that is about to be grasped is large.
+        # Both, each with what the hand sees, in which an object that is about to be grasped is large.
         ViewProfile("tabletop_hand_64", (_corner(480, 0.4), Shot("gripperPOV", 128)), 64, False, 0),
         ViewProfile("tabletop_hand_96", (_corner(240, 0.4), Shot("gripperPOV", 96)), 96, False, 0),
         # The view of lerobot/metaworld_mt50: a camera moved closer, no crop.

@@ -34,10 +34,8 @@ def test_one_answer_per_patch_that_moves_with_the_picture(patch_px: int) -> None
 def test_what_stands_at_a_border_of_patches_is_seen_from_both_sides() -> None:
     plain, told = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
     told[..., 15, 15] = 1.0  # the last pixel of patch (0, 0)
-    stem = ConvolutionalStem(3, 32, 16)
-    for layer in stem:
-        if isinstance(layer, nn.GroupNorm):
-            layer.forward = lambda x: x  # type: ignore[method-assign]  # a norm spreads every pixel over the picture
+    # without the norms, which spread every pixel over the picture
+    stem = nn.Sequential(*(layer for layer in ConvolutionalStem(3, 32, 16) if not isinstance(layer, nn.GroupNorm)))
     changed = (stem(told) - stem(plain)).abs().amax(1)[0] > 0
     assert changed[:2, :2].all() and not changed[2:].any() and not changed[:, 2:].any()
 

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from la4vla.models.backbones import attention as attention_kernel
 from la4vla.models.backbones.base import Backbone, Tokens
-from la4vla.models.backbones.internvl3_sizes import SIZES, Variant
+from la4vla.models.backbones.internvl3_sizes import SIZES, Variant, side_of
 from la4vla.models.backbones.internvl3_weights import Origin, fresh, published, saved
 from la4vla.models.backbones.prompt import Layout, Prompt
 from la4vla.models.backbones.rms_norm import replace_norms
@@ -103,8 +103,8 @@ class InternVL3(Backbone):
         self.model.set_attn_implementation(KERNELS[attention])
         replace_norms(self.model.language_model)
         self.attention, self.drop = attention, masked_views == "drop"
-        self.width, self.views, self.image_px = language.hidden_size, views, _side(vision.image_size)
-        side = round(self.image_px // _side(vision.patch_size) * self.model.config.downsample_ratio)
+        self.width, self.views, self.image_px = language.hidden_size, views, side_of(vision.image_size)
+        side = round(self.image_px // side_of(vision.patch_size) * self.model.config.downsample_ratio)
         self.prompt = Prompt(self.tokenizer, views, side**2, instruction_tokens)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
@@ -233,8 +233,3 @@ class InternVL3(Backbone):
             tally.attend(tokens * (patches + 1), layer.attention.embed_dim)
             tally.through(tokens, layer.mlp)
         tally.through(round(images * patches * self.model.config.downsample_ratio**2), self.model.multi_modal_projector)
-
-
-def _side(size: int | list[int] | tuple[int, ...]) -> int:
-    """One number where transformers keeps height and width."""
-    return size if isinstance(size, int) else size[0]

@@ -107,3 +107,8 @@ SIZES: dict[Variant, Sizes] = {
     "2b": Sizes(language_width=1536, language_head_dim=128, language_feedforward=8960),
     "8b": Sizes(language_width=3584, language_head_dim=128, language_groups=4, language_feedforward=18_944),
 }  # fmt: skip
+
+
+def side_of(size: int | list[int] | tuple[int, ...]) -> int:
+    """One number where transformers keeps height and width."""
+    return size if isinstance(size, int) else size[0]

@@ -23,9 +23,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from la4vla.models.backbones.internvl3_sizes import Sizes
+from la4vla.models.backbones.internvl3_sizes import Sizes, side_of
 from la4vla.models.backbones.prompt import IMAGE_CONTEXT
-from la4vla.models.backbones.stem import with_stem
+from la4vla.models.backbones.stem import ConvolutionalStem
 
 TOKENIZER = Path(__file__).parent / "tokenizer"
 
@@ -44,7 +44,7 @@ def fresh(sizes: Sizes) -> Origin:
     config, tokenizer = sizes.config(), AutoTokenizer.from_pretrained(TOKENIZER)
     config.image_token_id = tokenizer.get_vocab()[IMAGE_CONTEXT]
     vision, language = _halves(config, "fresh sizes")
-    model = with_stem(InternVLModel(config), vision)
+    model = _with_stem(InternVLModel(config), vision)
     places = model.vision_tower.embeddings.position_embeddings
     with torch.no_grad():
         # transformers begins at zero, for weights to be loaded; from there a small vision tower hardly learns where
@@ -74,7 +74,7 @@ def saved(folder: Path) -> Origin:
             raise ValueError(f"{folder / name} is missing: copy the policy's folder as a whole.")
     config = InternVLConfig.from_pretrained(folder)
     vision, language = _halves(config, str(folder))
-    model = with_stem(InternVLModel(config), vision)
+    model = _with_stem(InternVLModel(config), vision)
     return Origin(model, AutoTokenizer.from_pretrained(folder), vision, language)
 
 
@@ -103,6 +103,14 @@ def published(weights: str, layers: int) -> Origin:
     if missing:
         raise ValueError(f"weights='{weights}' lack {len(missing)} tensors, for one '{missing[0]}'.")
     return Origin(model, AutoTokenizer.from_pretrained(weights), vision, language)
+
+
+def _with_stem(model: InternVLModel, vision: InternVLVisionConfig) -> InternVLModel:
+    """``model`` with the stem its vision part's configuration names; one that names none has the published map."""
+    if getattr(vision, "stem", "patches") == "convolutions":
+        patches = model.vision_tower.embeddings.patch_embeddings
+        patches.projection = ConvolutionalStem(vision.num_channels, vision.hidden_size, side_of(vision.patch_size))
+    return model
 
 
 def _halves(config: InternVLConfig, source: str) -> tuple[InternVLVisionConfig, Qwen2Config]:

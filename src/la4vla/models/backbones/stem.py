@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import Tensor, nn
-from transformers import InternVLModel, InternVLVisionConfig
 
 from la4vla.models.flops import Tally
 
@@ -50,12 +49,3 @@ class ConvolutionalStem(nn.Sequential):
         convolutions = [layer for layer in self if isinstance(layer, nn.Conv2d)]
         for layer, places in zip(convolutions, (16, 4, 1, 1), strict=True):
             tally.through(places * tokens, layer)
-
-
-def with_stem(model: InternVLModel, vision: InternVLVisionConfig) -> InternVLModel:
-    """``model`` with the stem its vision part's configuration names; one that names none has the published map."""
-    if getattr(vision, "stem", "patches") == "convolutions":
-        patches = model.vision_tower.embeddings.patch_embeddings
-        side = vision.patch_size if isinstance(vision.patch_size, int) else vision.patch_size[0]
-        patches.projection = ConvolutionalStem(vision.num_channels, vision.hidden_size, side)
-    return model
