@@ -108,7 +108,7 @@ def test_what_waits_is_nobody_elses_rating(serve, card, windows):
     page.get_by_text("server away, 1 kept here").wait_for()
     server.words = ("annotators=[ben,cleo]",)
     server.start()
-    page.get_by_text("That token is nobody's here").wait_for()
+    page.get_by_role("alert").get_by_text("That token is nobody's here").wait_for()
     page.goto(f"{server.address}/#ben:{server.tokens['ben']}")
     page.locator("#who").get_by_text("ben", exact=True).wait_for()
     page.locator("#stage[data-segment]").wait_for()
