@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
-from la4vla.data.shards import Record, write_manifest, write_shard
+from la4vla.data.shard_writer import write_manifest, write_shard
+from la4vla.data.shards import Record
 from la4vla.data.statistics import StatisticsStream
 from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.embodiment import Embodiment

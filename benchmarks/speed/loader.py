@@ -23,7 +23,8 @@ import torch
 from table import write_table
 
 from la4vla.data.mixture import MixtureDataModule, Source
-from la4vla.data.shards import Record, Shards, write_manifest, write_shard
+from la4vla.data.shard_writer import write_manifest, write_shard
+from la4vla.data.shards import Record, Shards
 from la4vla.data.stream import SampleStream
 from la4vla.data.transforms import Augmentation, decode_jpeg, encode_jpeg
 from la4vla.schema.batch import Batch

@@ -13,7 +13,8 @@ import webdataset
 from la4vla.data.manifest import Manifest
 from la4vla.data.record import Record
 from la4vla.data.shard_index import ShardIndex
-from la4vla.data.shards import Shards, write_index, write_manifest, write_shard
+from la4vla.data.shard_writer import write_index, write_manifest, write_shard
+from la4vla.data.shards import Shards
 from la4vla.data.transforms import decode_jpeg, encode_jpeg
 from la4vla.schema.statistics import Domain, Statistics
 from la4vla.schema.view import Shot, ViewProfile

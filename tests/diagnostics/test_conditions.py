@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from la4vla.data.shards import Record, Shards, write_manifest, write_shard
+from la4vla.data.shard_writer import write_manifest, write_shard
+from la4vla.data.shards import Record, Shards
 from la4vla.data.statistics import StatisticsStream
 from la4vla.data.transforms import encode_jpeg
 from la4vla.diagnostics.cases import DirectionCases, commanded

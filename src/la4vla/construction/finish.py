@@ -13,7 +13,7 @@ from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
 from la4vla.data.manifest import Manifest
 from la4vla.data.place import Place
-from la4vla.data.shards import write_manifest
+from la4vla.data.shard_writer import write_manifest
 from la4vla.data.statistics import StatisticsStream
 from la4vla.schema.statistics import Domain, Statistics
 

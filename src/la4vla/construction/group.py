@@ -17,7 +17,8 @@ from la4vla.data.files import written_whole
 from la4vla.data.manifest import ShardEntry
 from la4vla.data.place import Place, is_remote
 from la4vla.data.readers.base import Key
-from la4vla.data.shards import Record, write_shard
+from la4vla.data.shard_writer import write_shard
+from la4vla.data.shards import Record
 from la4vla.data.statistics import StatisticsStream
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.episode import Episode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 import uuid
@@ -71,3 +72,9 @@ def _uploaded_whole(path: UPath) -> Iterator[BufferedRandom]:
         with written_whole(local) as file:
             yield file
         path.fs.put_file(str(local), path.path)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a whole file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,8 @@ import pytest
 
 from la4vla.construction.export import episode_record, segment_record
 from la4vla.construction.verification.footage import Footage
-from la4vla.data.shards import Shards, write_manifest, write_shard
+from la4vla.data.shard_writer import write_manifest, write_shard
+from la4vla.data.shards import Shards
 from la4vla.data.statistics import StatisticsStream
 from la4vla.data.transforms import encode_jpeg
 from la4vla.schema.episode import Episode, Segment

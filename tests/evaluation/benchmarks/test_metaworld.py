@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from la4vla.data.readers.metaworld_experts import MetaworldExperts
-from la4vla.data.shards import Record, write_manifest, write_shard
+from la4vla.data.shard_writer import write_manifest, write_shard
+from la4vla.data.shards import Record
 from la4vla.data.statistics import StatisticsStream
 from la4vla.evaluation.benchmarks.metaworld import MetaworldBenchmark, ScriptedExpertAgent
 from la4vla.evaluation.outcomes import read_outcomes
