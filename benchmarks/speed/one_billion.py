@@ -41,6 +41,8 @@ from one_billion_cases import Case, Setting, fresh, measure
 from one_billion_model import samples
 from table import write_table
 
+from la4vla.construction.pool import end_with_parent
+
 BOTH = ("official", "ours")
 CASES = {
     "cpu": [f"{case}:{way}" for case in ("la:8", "la-step:16", "vla:2", "mixed:2", "act:1") for way in BOTH],
@@ -81,7 +83,7 @@ def unequal(losses: dict[str, list[float]]) -> list[str]:
 
 def in_process(function: Callable[..., Answer], *arguments: object) -> Answer:
     """The function's answer from a process that ends with it."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=end_with_parent) as process:
         return process.submit(function, *arguments).result()
 
 

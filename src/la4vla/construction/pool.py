@@ -47,13 +47,17 @@ def run_jobs(jobs: Mapping[int, Callable[[], Result]], processes: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
+def end_with_parent() -> None:
+    """Have this worker process end when its parent does; a pool's workers outlive one that is killed, idle for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
     os.environ.update(THREADS)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # A pool's workers outlive a parent that is killed, waiting for work for ever.
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with_parent()
 
 
 def _end_with(parent: BaseProcess) -> None:
