@@ -11,6 +11,7 @@ import pytest
 import webdataset
 
 from la4vla.data.manifest import Manifest
+from la4vla.data.mixture import MixtureDataModule, Source
 from la4vla.data.record import Record
 from la4vla.data.shard_index import ShardIndex
 from la4vla.data.shard_writer import write_index, write_manifest, write_shard
@@ -91,6 +92,17 @@ def test_a_shard_reads_back_as_written(tmp_path, tiny_arm):
     shards.verify()
 
 
+def test_few_tars_are_open_at_once(tmp_path, tiny_shards, monkeypatch):
+    shards = Shards(tiny_shards(tmp_path / "s", frames=True, shards=3))
+    frames = range(len(shards.frame_steps))
+    expected = [shards.frame(frame, "corner2") for frame in frames]
+    shards.close()
+    monkeypatch.setattr("la4vla.data.shards.MOST_OPEN", 2)
+    for frame in (*frames, *reversed(frames)):
+        assert np.array_equal(shards.frame(frame, "corner2"), expected[frame])
+        assert len(shards._descriptors) <= 2
+
+
 def test_plain_webdataset_reads_the_tar(tmp_path):
     written = [record("a", 5, (0, 3)), record("b", 3)]
     write_shard(tmp_path / "00000.tar", written)
@@ -146,8 +158,15 @@ def test_another_schema_version_is_refused(tmp_path, tiny_shards):
 
 def test_a_damaged_manifest_is_named(tmp_path, tiny_shards):
     path = tiny_shards(tmp_path / "s") / "manifest.json"
-    path.write_text(path.read_text()[:50])
-    with pytest.raises(ValueError, match=r"manifest\.json is not valid JSON"):
+    whole = path.read_bytes()
+    for damaged in (whole[:50], whole.replace(b"m", b"\xff", 1)):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"manifest\.json is not valid JSON"):
+            Shards(path.parent)
+        with pytest.raises(ValueError, match=r"Source la: .*manifest\.json is not valid JSON"):
+            MixtureDataModule({"la": Source(str(path.parent), "masked")})
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="must hold a JSON object, got list"):
         Shards(path.parent)
 
 

@@ -171,15 +171,20 @@ def test_missing_and_damaged_files_are_refused(saved: Path) -> None:
         Policy.load(saved)
 
 
-def test_a_failed_save_leaves_no_finished_policy(
-    saved: Path, make_policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
+def test_a_failed_save_leaves_the_older_policy_and_no_half_of_a_new_one(
+    saved: Path, tmp_path: Path, make_policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = {name: tensor.clone() for name, tensor in Policy.load(saved).state_dict().items()}
+
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr("la4vla.models.checkpoint.save_file", full)
-    with pytest.raises(OSError, match="No space left"):
-        make_policy().save(saved)
-    assert not [file for file in saved.iterdir() if file.name.startswith(".")]
+    for folder in (saved, tmp_path / "new"):
+        with pytest.raises(OSError, match="No space left"):
+            make_policy().save(folder)
+        assert not [file for file in folder.iterdir() if file.name.startswith(".")]
+    kept = Policy.load(saved).state_dict()
+    assert before.keys() == kept.keys() and all(torch.equal(before[name], kept[name]) for name in kept)
     with pytest.raises(ValueError, match="holds no finished policy"):
-        Policy.load(saved)
+        Policy.load(tmp_path / "new")

@@ -45,8 +45,11 @@ def test_another_head_starts_fresh(
         assert torch.equal(mine, theirs) and mine is not theirs
     longer = make_policy(head=small_head(horizon=5))
     assert longer.inherit(make_policy()) == "Inherited: backbone, statistics of arm. Fresh: head."
-    other = make_policy(head=small_head(predicts="actions"))
-    assert other.inherit(make_policy()) == "Inherited: backbone, statistics of arm. Fresh: head."
+    for changes in ({"predicts": "actions"}, {"heads": small_head().arguments["heads"] // 2}):
+        other = make_policy(head=small_head(**changes))
+        assert other.inherit(make_policy()) == "Inherited: backbone, statistics of arm. Fresh: head."
+    same = make_policy(head=small_head(dropout=0.5, integration_steps=3))
+    assert same.inherit(make_policy()) == "Inherited: backbone, head, statistics of arm. Fresh: nothing."
 
 
 def test_a_predecessor_without_vision_lends_its_statistics_not_its_view(

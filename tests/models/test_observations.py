@@ -42,6 +42,7 @@ def test_proprioception_is_padded_to_the_longest(
         ({"images": {"roof": np.zeros((2, 2, 3), np.uint8)}}, r"not \['roof'\]"),
         ({"dims": 3}, "has 4 proprioception dimensions, this observation has 3"),
         ({"images": {"front": np.zeros((2, 2, 3), np.float32)}}, "uint8 arrays"),
+        ({"images": {"front": np.zeros((2, 2, 1), np.uint8)}}, r"\(h, w, 3\), got uint8 \(2, 2, 1\)"),
     ],
 )
 def test_what_the_policy_was_not_trained_on_is_refused(

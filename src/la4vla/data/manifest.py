@@ -104,8 +104,10 @@ class Manifest:
             )
         try:
             fields = json.loads(path.read_bytes())
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not valid JSON ({error}). Build the set again.") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"{path} must hold a JSON object, got {type(fields).__name__}. Build the set again.")
         if (schema := fields.get("schema")) != SCHEMA_VERSION:
             raise ValueError(
                 f"{path} has shard schema {schema}, this version reads schema {SCHEMA_VERSION}. "

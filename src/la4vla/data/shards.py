@@ -23,6 +23,9 @@ from la4vla.data.transforms import decode_jpeg
 
 __all__ = ["SCHEMA_VERSION", "Manifest", "Record", "RecordInfo", "Shards"]
 
+# A set may have more tars than a process may hold open, of which most systems allow 1024.
+MOST_OPEN = 256
+
 
 class Shards:
     """A finished set, open for reading: numbers and words of all records in memory, frames on disk.
@@ -60,7 +63,7 @@ class Shards:
                 info, *parts = self._read_low_dim(shard, index, row)
                 self.records.append(info)
                 arrays.append(parts)
-            # a set may have more tars than a process may hold open; those with frames are opened again when needed
+            # those with frames are opened again when needed
             self.close()
         size = self.manifest.domain.embodiment
         self.proprioception = _joined([a[0] for a in arrays], (0, len(size.proprioception)), np.float32)
@@ -161,6 +164,8 @@ class Shards:
     def _read(self, shard: int, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset``; pread keeps no position, so forked workers may share the descriptor."""
         if shard not in self._descriptors:
+            if len(self._descriptors) >= MOST_OPEN:
+                os.close(self._descriptors.pop(next(iter(self._descriptors))))
             self._descriptors[shard] = os.open(self._tar(shard), os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._descriptors[shard], size, offset)
 

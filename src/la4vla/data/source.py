@@ -38,8 +38,10 @@ def read_manifest(name: str, source: Source) -> Manifest:
         raise ValueError(f"Source {name}: weight must be positive, got {source.weight}. Leave the source out instead.")
     try:
         manifest = Manifest.read(source.shards)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(f"Source {name}: {error}") from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"Source {name}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"Source {name}: {error}") from error
     if source.vision == "visible" and manifest.domain.view is None:
         raise ValueError(
             f"Source {name} is visible, but {source.shards} holds no frames. "

@@ -31,9 +31,7 @@ P = TypeVar("P", bound="Policy")
 
 
 def save(policy: Policy, folder: Path) -> None:
-    """Writes ``policy`` into ``folder``, each file atomically; an older policy there is replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").unlink(missing_ok=True)
+    """Writes ``policy`` into ``folder``, each file atomically; an older policy there is replaced once that worked."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
     config = {
         "format": FORMAT,
@@ -47,6 +45,8 @@ def save(policy: Policy, folder: Path) -> None:
         save_file(tensors, scratch / "model.safetensors")
         write_object(scratch / "provenance.json", policy.provenance, str)
         write_object(scratch / "config.json", config)
+        # The older policy is whole until everything of the new one is written; from here on it is neither.
+        (folder / "config.json").unlink(missing_ok=True)
 
 
 def _described(module: Recorded) -> dict[str, Any]:

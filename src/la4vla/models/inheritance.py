@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from la4vla.models.heads.base import Head
 from la4vla.schema.statistics import Domain
 
 if TYPE_CHECKING:
@@ -37,12 +38,17 @@ def inherit(policy: Policy, predecessor: Policy) -> str:
         )
     domains, known = _merged(policy, predecessor)
     heads = policy.head, predecessor.head
-    same_head = type(heads[0]) is type(heads[1]) and heads[0].predicts == heads[1].predicts and not _differing(*heads)
+    same_head = type(heads[0]) is type(heads[1]) and _decisive(heads[0]) == _decisive(heads[1])
+    same_head = same_head and not _differing(*heads)
     policy.backbone.load_state_dict(predecessor.backbone.state_dict())
     if same_head:
         policy.head.load_state_dict(predecessor.head.state_dict())
     policy.adopt(domains)
     return _told(policy, same_head, known)
+
+
+def _decisive(head: Head) -> list[Any]:
+    return [head.arguments.get(name) for name in head.decisive]
 
 
 def _differing(mine: nn.Module, theirs: nn.Module) -> str:

@@ -74,7 +74,7 @@ def _checked(observation: Observation, domains: Mapping[str, Domain]) -> Domain:
 def _stacked(images: Sequence[np.ndarray]) -> torch.Tensor:
     """``(n, 3, h, w)`` uint8."""
     for image in images:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape != images[0].shape:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
             raise ValueError(
                 f"Images of one request are uint8 arrays of one shape (h, w, 3), got {image.dtype} {image.shape} "
                 f"beside {images[0].shape}."

@@ -29,6 +29,8 @@ class Shot:
     position_m: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.render_px < 1:
+            raise ValueError(f"render_px must be at least 1, got {self.render_px}.")
         if self.rotate_deg % 90:
             raise ValueError(f"rotate_deg must be a multiple of 90, got {self.rotate_deg}.")
         if not 0 < self.crop <= 1:
@@ -47,7 +49,7 @@ class ViewProfile:
         multisampling: Samples per pixel of the renderer's anti-aliasing; 0 turns it off.
 
     Raises:
-        ValueError: If there is no shot, or two of one camera.
+        ValueError: If there is no shot, or two of one camera, or a number is none that can be rendered.
     """
 
     name: str
@@ -59,6 +61,10 @@ class ViewProfile:
     def __post_init__(self) -> None:
         if not self.shots or len(set(self.cameras)) < len(self.shots):
             raise ValueError(f"A view shows at least one camera, and each once, got {list(self.cameras)}.")
+        if self.size_px < 1 or self.multisampling < 0:
+            raise ValueError(
+                f"size_px must be at least 1 and multisampling at least 0, got {self.size_px} and {self.multisampling}."
+            )
 
     @property
     def cameras(self) -> tuple[str, ...]:

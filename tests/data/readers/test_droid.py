@@ -80,8 +80,10 @@ def test_an_episode_without_gripper_is_left_out(droid):
 def test_la33k_shares_the_body_and_needs_no_videos(droid):
     folder, demos = droid
     reader = LA33KReader(str(folder), cameras=[])
-    assert reader.view is None and reader.embodiment.cameras == ()
-    assert LA33KReader(str(folder)).embodiment == DROID
+    assert reader.view is None and reader.embodiment == LA33KReader(str(folder)).embodiment == DROID
+    one = LA33KReader(str(folder), cameras=["wrist_left"])
+    assert one.embodiment == DROID and one.view.cameras == ("wrist_left",)
+    assert set(one.read(one.keys()[0], True, Counter()).frames) == {"wrist_left"}
     assert [reader.read(key, False, Counter()).instruction for key in reader.keys()] == [demo.task for demo in demos]
 
 

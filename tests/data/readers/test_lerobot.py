@@ -127,6 +127,13 @@ def test_a_card_states_body_columns_and_cameras(lerobot, shown):
     [
         ({"actions": ["actoin"]}, "no column of numbers 'actoin'; it has observation.state, action, timestamp"),
         ({"cameras": {"eye": "observation.images.eye"}}, "Camera eye wants the video"),
+        (
+            {
+                "embodiment": Embodiment("b", tuple("abcdefg"), tuple("abcdefg"), ("eye",), 15.0),
+                "cameras": {"front": "observation.images.front"},
+            },
+            "not those of embodiment b",
+        ),
         ({"size_px": 0}, "at least 1"),
         (
             {"embodiment": Embodiment("b", tuple("abcdefg"), tuple("abcdefg"), ("front",), 30.0)},

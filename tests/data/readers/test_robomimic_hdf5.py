@@ -76,6 +76,30 @@ def test_robomimic_observes_before_it_acts(robomimic, shown):
         RobomimicHdf5Reader(str(robomimic)).read(("lift", 0), False, Counter())
 
 
+def test_files_of_one_name_are_called_after_their_folders_too(tmp_path, drawn):
+    for people in ("mh", "ph"):
+        write(tmp_path / "lift" / people / "low_dim_v15.hdf5", drawn, ROBOMIMIC_OBS, ())
+    reader = RobomimicHdf5Reader(str(tmp_path / "lift"), "lift the cube", cameras={})
+    assert [task for task, number in reader.keys() if number == 0] == ["mh-low-dim-v15", "ph-low-dim-v15"]
+    write(tmp_path / "lift" / "mh" / "low-dim-v15.hdf5", drawn, ROBOMIMIC_OBS, ())
+    with pytest.raises(ValueError, match=r"would both be the task mh-low-dim-v15; rename one"):
+        RobomimicHdf5Reader(str(tmp_path / "lift"), "lift the cube", cameras={})
+
+
+def test_cameras_of_several_sizes_want_one_size(tmp_path, drawn):
+    path = write(tmp_path / "lift.hdf5", drawn, ROBOMIMIC_OBS, ("agentview_image",))
+    with h5py.File(path, "a") as file:
+        for demo, length in LENGTHS.items():
+            pictures = np.stack([drawn(t, 1, 48, 48) for t in range(length)])
+            file[f"data/{demo}/obs/robot0_eye_in_hand_image"] = pictures
+    with pytest.raises(ValueError, match=r"differ in size \(agentview 32 px, wrist 48 px\); give size_px"):
+        RobomimicHdf5Reader(str(path), "lift the cube")
+    reader = RobomimicHdf5Reader(str(path), "lift the cube", size_px=32)
+    assert [shot.render_px for shot in reader.view.shots] == [32, 48]
+    episode = reader.read(("lift", 0), True, Counter())
+    assert episode.frames["agentview"][0].shape == episode.frames["wrist"][0].shape == (32, 32, 3)
+
+
 def test_a_damaged_chunk_leaves_one_demonstration_out(robomimic):
     def damage(name: str) -> None:
         with h5py.File(robomimic, "a") as file:

@@ -170,6 +170,7 @@ def test_tiny_shows_64_tokens_per_view(make_batch: Callable[..., Batch]) -> None
     [
         ({"vision_width": 40}, "vision_width must be a multiple of 32, got 40"),
         ({"image_px": 20}, "image_px must be a multiple of 8, got 20"),
+        ({"language_width": 144}, "language_width / language_head_dim must be a multiple of 2, got 3"),
         ({"image_px": 24, "pixel_shuffle": 0.5}, "multiple of 2, got 3"),
         ({"image_px": 12, "patch_px": 6, "stem": "convolutions"}, "patch_px must be a multiple of 4, got 6"),
         ({"weights": "somewhere"}, "cannot be chosen for published weights"),

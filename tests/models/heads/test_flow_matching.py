@@ -202,3 +202,18 @@ def test_dropout_acts_in_training_only(
     assert torch.equal(head.loss(tokens, batch), head.loss(tokens, batch))
     head.train()
     assert not torch.equal(head.loss(tokens, batch), head.loss(tokens, batch))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"integration_steps": 0}, "at least 1, got 4, 6, 0, 2 and 2"),
+        ({"time_alpha": 0}, "time_alpha and time_beta are at least 1"),
+        ({"time_min": 0.9, "time_max": 0.1}, "time_min <= time_max <= 1 must hold, got 0.9 and 0.1"),
+    ],
+)
+def test_impossible_numbers_are_refused(
+    small_head: Callable[..., FlowMatchingHead], changes: dict[str, float], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        small_head(**changes)

@@ -259,6 +259,7 @@ def test_names_no_table_has() -> None:
         ("view: null", "must have the two keys embodiment and view"),
         ("{embodiment: {name: arm}, view: null}", "does not describe an embodiment and its view"),
         ("{embodiment: 3, view: null}", "does not describe an embodiment and its view"),
+        ("{embodiment: 3, view: {name: front}}", "does not describe an embodiment and its view: 'shots'"),
         ("{", "is no YAML"),
     ],
 )

@@ -43,7 +43,8 @@ class DroidReader(LeRobotReader):
     Args:
         root: Folder of the data set, the one that holds ``meta``.
         deltas: ``per_step`` (the official one), ``anchored`` or ``none``; see :func:`la4vla.data.deltas.as_deltas`.
-        cameras: Those to read, of ``exterior_1_left``, ``wrist_left`` and ``exterior_2_left``.
+        cameras: Those to read, of ``exterior_1_left``, ``wrist_left`` and ``exterior_2_left``. The embodiment has all
+            three whatever is read, so that data without frames and data with them are of one robot.
         pose: Column that holds the measured pose of six numbers; ``pose_command`` the commanded one.
         gripper: Column that holds the gripper's reading, 0 open and 1 closed; ``gripper_command`` its command.
         pose_command: See ``pose``.
@@ -72,7 +73,7 @@ class DroidReader(LeRobotReader):
             (pose, gripper),
             (pose_command, gripper_command),
             {camera: CAMERAS[camera] for camera in cameras},
-            droid(deltas, tuple(cameras)),
+            droid(deltas),
             size_px=size_px,
             frame_every=frame_every,
         )
@@ -87,9 +88,8 @@ class DroidReader(LeRobotReader):
         return measured, commanded
 
 
-def droid(deltas: Deltas, cameras: tuple[str, ...]) -> Embodiment:
+def droid(deltas: Deltas) -> Embodiment:
     """The embodiment of DROID with one kind of differences."""
     if deltas == "none":
-        names = DROID.proprioception
-        return replace(DROID, name="droid_absolute", actions=names, cameras=cameras)
-    return replace(DROID, name="droid" if deltas == "per_step" else "droid_anchored", cameras=cameras)
+        return replace(DROID, name="droid_absolute", actions=DROID.proprioception)
+    return DROID if deltas == "per_step" else replace(DROID, name="droid_anchored")

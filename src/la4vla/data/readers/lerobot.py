@@ -32,8 +32,8 @@ class LeRobotReader(Reader):
         root: Folder of the data set, the one that holds ``meta``.
         proprioception: Columns of the proprioception, joined in this order.
         actions: Columns of the actions, likewise.
-        cameras: Names of cameras and the video keys they stand for; None takes the embodiment's cameras, or all
-            videos, under the last part of their keys.
+        cameras: Names of cameras, all the embodiment's or some, and the video keys they stand for; None takes the
+            embodiment's cameras, or all videos, under the last part of their keys.
         embodiment: Whose numbers these are; None derives it from the metadata, which rarely suffices.
         gripper_open: Reading of a derived embodiment's gripper when fully open.
         gripper_closed: Likewise when fully closed.
@@ -64,10 +64,11 @@ class LeRobotReader(Reader):
         self._felt, self._done = tuple(proprioception), tuple(actions)
         meta = read_meta(root)
         _check_columns(meta, [*self._felt, *self._done])
-        self._videos = _videos(meta, cameras, embodiment)
+        videos = _videos(meta, cameras, embodiment)
         if embodiment is None:
             stroke = None if gripper_open is None or gripper_closed is None else (gripper_open, gripper_closed)
-            embodiment = embodiment_of(meta, self._felt, self._done, tuple(self._videos), stroke)
+            embodiment = embodiment_of(meta, self._felt, self._done, tuple(videos), stroke)
+        self._videos = _in_order(videos, embodiment)
         self.embodiment: Embodiment = embodiment
         _check_body(meta, embodiment, self._felt, self._done)
         self.view: ViewProfile | None = None
@@ -174,7 +175,7 @@ def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
 
 
 def _videos(meta: LeRobotMeta, cameras: Mapping[str, str] | None, body: Embodiment | None) -> dict[str, str]:
-    """By camera name the video key, in the order of the embodiment's cameras."""
+    """By camera name the video key."""
     known = {key.removeprefix("observation.images.").replace(".", "_"): key for key in meta.camera_keys}
     chosen = dict(cameras) if cameras is not None else known
     if cameras is None and body is not None:
@@ -182,11 +183,14 @@ def _videos(meta: LeRobotMeta, cameras: Mapping[str, str] | None, body: Embodime
     for name, key in chosen.items():
         if key not in meta.camera_keys:
             raise ValueError(f"Camera {name} wants the video {key!r}; {meta.root} has {', '.join(meta.camera_keys)}.")
-    if body is None:
-        return chosen
-    if set(chosen) != set(body.cameras):
-        raise ValueError(f"The cameras {list(chosen)} are not those of embodiment {body.name}, {list(body.cameras)}.")
-    return {name: chosen[name] for name in body.cameras}
+    return chosen
+
+
+def _in_order(videos: Mapping[str, str], body: Embodiment) -> dict[str, str]:
+    """``videos`` in the order of the embodiment's cameras."""
+    if not set(videos) <= set(body.cameras):
+        raise ValueError(f"The cameras {list(videos)} are not those of embodiment {body.name}, {list(body.cameras)}.")
+    return {name: videos[name] for name in body.cameras if name in videos}
 
 
 def _check_body(meta: LeRobotMeta, body: Embodiment, felt: Sequence[str], done: Sequence[str]) -> None:

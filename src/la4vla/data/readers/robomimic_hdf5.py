@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -39,14 +39,15 @@ class RobomimicHdf5Reader(Reader):
     """Reads ``(task, number)``: the demonstration ``demo_<number>`` of the file whose name, as a slug, is the task.
 
     Args:
-        path: A file, or a folder in which all ``*.hdf5`` files below are read.
+        path: A file, or a folder in which all ``*.hdf5`` files below are read. A task is called as its file is, those
+            of one name with the folders they lie in before it.
         instruction: What the demonstrators were asked to do; robomimic's files do not say.
         proprioception: Arrays below ``obs`` that make up the proprioception, joined in this order.
         cameras: Names of cameras and the arrays below ``obs`` they stand for; empty without frames.
         embodiment: Whose numbers these are.
         observed: Whether row ``t`` of ``obs`` was taken before the action of row ``t``, or after it. In the latter
             case each action is paired with the observation one row earlier, and one row is lost.
-        size_px: Height and width of the frames; None keeps theirs, which must be square.
+        size_px: Height and width of the frames; None keeps theirs, which must be square and alike.
         rotate_deg: Rotation of the frames, a multiple of 90.
         frame_every: A frame is kept every so many steps.
 
@@ -167,30 +168,49 @@ class RobomimicHdf5Reader(Reader):
         return clips
 
     def _view(self) -> ViewProfile:
-        camera, array = next(iter(self._cameras.items()))
-        height, width = next(self._shapes(array), (self.size_px or 0, self.size_px or 0))
-        if self.size_px is None and height != width:
-            raise ValueError(f"The frames of {camera} are {height}x{width} px; give size_px to make them square.")
-        size = self.size_px or height
-        if not size:
-            raise ValueError(f"No demonstration has an array obs/{array} for camera {camera}; give other cameras.")
-        name = f"{self.embodiment.name}_{size if size == height else f'{height}_to_{size}'}"
-        return ViewProfile(name, tuple(Shot(camera, height, self.rotate_deg) for camera in self._cameras), size)
+        shapes = {camera: self._shape(camera, array) for camera, array in self._cameras.items()}
+        for camera, (height, width) in shapes.items():
+            if self.size_px is None and height != width:
+                raise ValueError(f"The frames of {camera} are {height}x{width} px; give size_px to make them square.")
+        heights = [height for height, _ in shapes.values()]
+        if self.size_px is None and len(set(heights)) > 1:
+            found = ", ".join(f"{camera} {height} px" for camera, (height, _) in shapes.items())
+            raise ValueError(f"The cameras' frames differ in size ({found}); give size_px to make them alike.")
+        size = self.size_px or heights[0]
+        rendered = "_".join(dict.fromkeys(map(str, heights)))
+        name = f"{self.embodiment.name}_{size if rendered == str(size) else f'{rendered}_to_{size}'}"
+        return ViewProfile(name, tuple(Shot(camera, shapes[camera][0], self.rotate_deg) for camera in shapes), size)
 
-    def _shapes(self, array: str) -> Iterator[tuple[int, int]]:
-        """Heights and widths of the pictures in ``array``, one demonstration after the other."""
+    def _shape(self, camera: str, array: str) -> tuple[int, int]:
+        """Height and width of the pictures in ``array`` of the first demonstration that has it."""
         for path in self._files.values():
             with h5py.File(path) as file:
                 for demonstration in file.get("data", {}).values():
                     if (stored := demonstration.get(f"obs/{array}")) is not None:
-                        yield int(stored.shape[1]), int(stored.shape[2])
+                        return int(stored.shape[1]), int(stored.shape[2])
+        if self.size_px is None:
+            raise ValueError(f"No demonstration has an array obs/{array} for camera {camera}; give other cameras.")
+        return self.size_px, self.size_px
 
 
 def _files(path: Path) -> dict[str, Path]:
     found = [path] if path.is_file() else sorted(path.rglob("*.hdf5"))
     if not found:
         raise FileNotFoundError(f"There is no HDF5 file in {path}. Download the data set first.")
-    return {file.stem.removesuffix("_demo").replace(".", "-").replace("_", "-").lower(): file for file in found}
+    uses = Counter(_task(file.stem) for file in found)
+    files: dict[str, Path] = {}
+    for file in found:
+        task = _task(file.stem)
+        if uses[task] > 1:
+            task = _task("-".join((*file.relative_to(path).parent.parts, file.stem)))
+        if task in files:
+            raise ValueError(f"{files[task]} and {file} would both be the task {task}; rename one of them.")
+        files[task] = file
+    return files
+
+
+def _task(stem: str) -> str:
+    return stem.removesuffix("_demo").replace(".", "-").replace("_", "-").lower()
 
 
 @lru_cache(maxsize=256)

@@ -50,12 +50,13 @@ class Sizes:
         """These sizes in the words of transformers, with what all published variants share.
 
         Raises:
-            ValueError: If a width does not divide into heads, the image into patches and shuffled patches, or a patch
-                into what its stem takes.
+            ValueError: If a width does not divide into heads, heads into groups, the image into patches and shuffled
+                patches, or a patch into what its stem takes.
         """
         for name, whole, part in (
             ("vision_width", self.vision_width, self.vision_head_dim),
             ("language_width", self.language_width, self.language_head_dim),
+            ("language_width / language_head_dim", self.language_width // self.language_head_dim, self.language_groups),
             ("image_px", self.image_px, self.patch_px),
             ("image_px / patch_px", self.image_px // self.patch_px, round(1 / self.pixel_shuffle)),
             ("patch_px", self.patch_px, 4 if self.stem == "convolutions" else 1),

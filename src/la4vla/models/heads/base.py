@@ -16,14 +16,15 @@ class Head(Recorded):
 
     Attributes:
         proprioception_dim: Dimensions ``S`` it receives, normalised and zero-padded.
-        predicts: What its weights put out. Heads of one class whose outputs mean different things cannot inherit.
+        decisive: Names of arguments on which it depends what its weights compute, though not their shapes. Heads that
+            differ in one of them cannot inherit.
         reads_instructions: Whether it looks at the tokens of instructions; if not, the backbone is spared them.
         replayable: Its methods whose answer takes tensors alone; see :mod:`la4vla.models.cuda_graphs`.
     """
 
     replayable: tuple[str, ...] = ()
     proprioception_dim: int
-    predicts: str = ""
+    decisive: tuple[str, ...] = ("heads",)
     reads_instructions: bool = True
 
     @abstractmethod

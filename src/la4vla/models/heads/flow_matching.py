@@ -57,9 +57,13 @@ class FlowMatchingHead(ActionHead):
         predicts: What the network puts out: the ``velocity``, as in the published checkpoints, or the ``actions``.
         recompute: Whether blocks run again in the backward pass instead of keeping what they computed: less memory for
             more time, the same gradients, and the same dropout.
+
+    Raises:
+        ValueError: If a size or count is below 1, or the times are no range inside [0, 1].
     """
 
     replayable = ("integrate",)
+    decisive = ("heads", "predicts")
     blocks: Sequence[Block]
     times: Tensor
     steps: Tensor
@@ -84,6 +88,13 @@ class FlowMatchingHead(ActionHead):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        if min(horizon, action_dim, integration_steps, time_alpha, time_beta) < 1:
+            raise ValueError(
+                "horizon, action_dim, integration_steps, time_alpha and time_beta are at least 1, "
+                f"got {horizon}, {action_dim}, {integration_steps}, {time_alpha} and {time_beta}."
+            )
+        if not 0 <= time_min <= time_max <= 1:
+            raise ValueError(f"0 <= time_min <= time_max <= 1 must hold, got {time_min} and {time_max}.")
         self.predicts, self.recompute = predicts, recompute
         self.horizon, self.action_dim, self.proprioception_dim = horizon, action_dim, proprioception_dim
         self.integration_steps = integration_steps

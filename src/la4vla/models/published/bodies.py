@@ -51,5 +51,5 @@ def _read(path: Path) -> tuple[Embodiment, ViewProfile | None]:
     try:
         view = None if content["view"] is None else ViewProfile.from_json(content["view"])
         return Embodiment.from_json(content["embodiment"]), view
-    except (TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not describe an embodiment and its view: {error}.") from error

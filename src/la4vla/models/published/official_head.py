@@ -32,6 +32,8 @@ class OfficialFlowMatchingHead(FlowMatchingHead):
         time_scale: 999 in LA4VLA and Evo-1's faster branch, 1000 in Evo-1's main branch.
     """
 
+    decisive = ("heads", "time_scale")
+
     def __init__(
         self,
         width: int,

@@ -60,7 +60,8 @@ def build(
     """
     tensors = one_category(published.tensors, category, published.path)
     ours = to_ours(tensors, published.rules, published.path)
-    head = _head(published, ours, integration_steps or published.integration_steps, TIME_SCALES[times], compat)
+    steps = published.integration_steps if integration_steps is None else integration_steps
+    head = _head(published, ours, steps, TIME_SCALES[times], compat)
     layers = len({name.split(".")[4] for name in ours if name.startswith(f"{LANGUAGE}layers.")})
     if not layers:
         missing = published_name(f"{LANGUAGE}layers.0.self_attn.q_proj.weight", published.rules)
