@@ -170,6 +170,12 @@ def test_watchers_see_every_trajectory_once():
     assert sorted(map(id, seen)) == sorted(map(id, trajectories))
 
 
+@pytest.mark.parametrize("choice", [{"environments": 0}, {"processes": -1}, {"attempts": 0}, {"max_steps": 0}])
+def test_numbers_that_play_nothing_are_refused(choice):
+    with pytest.raises(ValueError, match=rf"at least 1.*{next(iter(choice))}={next(iter(choice.values()))}"):
+        run(**choice)
+
+
 def test_no_jobs_give_no_trajectories():
     assert run([]) == []
 
@@ -219,6 +225,26 @@ def test_a_dead_worker_costs_an_attempt_of_its_episode_and_nothing_else(monkeypa
         np.testing.assert_array_equal(ours.actions, theirs.actions)
         assert ours.frame_steps == sorted({*range(0, ours.steps, 4), ours.steps})
     assert policy.draws == calm.draws  # the policy was asked nothing twice
+
+
+class Stillborn(PointWorld):
+    """Kills its process when it is first reset for seed 1, unless a note says that it did so before."""
+
+    def reset(self, seed):
+        note = Path(os.environ["POINT_WORLD_NOTES"]) / f"{self.task}-{seed}"
+        if seed == 1 and not note.exists():
+            note.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().reset(seed)
+
+
+@pytest.mark.parametrize("environments", [1, 4])
+def test_a_worker_that_dies_while_an_episode_begins_is_revived(environments, monkeypatch, tmp_path):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    played = run(world=Stillborn, processes=1, environments=environments)
+    assert {(t.task, t.seed): t.attempts for t in played} == {job: 2 if job[1] == 1 else 1 for job in JOBS}
+    for ours, theirs in zip(played, run(), strict=True):
+        np.testing.assert_array_equal(ours.actions, theirs.actions)
 
 
 class Forgetful(PointWorld):

@@ -48,9 +48,18 @@ def rollout(
             started anew and brought to where it was; trajectories tell how often theirs was begun.
 
     Raises:
+        ValueError: If a number is out of range.
         RolloutError: If an environment failed, workers died at one episode too often, or the agent's actions cannot be
             executed; the message names task and seed. All workers are ended first.
     """
+    least = {"max_steps": 1, "processes": 0, "environments": 1, "film_every": 1, "attempts": 1}
+    given = dict(zip(least, (max_steps, processes, environments, film_every, attempts), strict=True))
+    wrong = [f"{name}={number}" for name, number in given.items() if number < least[name]]
+    if wrong:
+        raise ValueError(
+            "Episodes need max_steps, environments, film_every and attempts of at least 1 and processes of at least 0; "
+            f"got {', '.join(wrong)}."
+        )
     rules = Rules(max_steps=max_steps, looks=agent.looks, film_every=film_every)
     every = [Job(*job) for job in jobs]
     if not every:

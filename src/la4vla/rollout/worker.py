@@ -18,11 +18,11 @@ HUNG_UP = (EOFError, ConnectionResetError, BrokenPipeError)
 def serve(connection: Connection) -> None:
     """Carry out commands until the other side hangs up."""
     stage = Stage(*connection.recv())
-    inbox: SimpleQueue[list[Command]] = SimpleQueue()
+    inbox: SimpleQueue[list[Command] | None] = SimpleQueue()  # None: the other side hung up
     # Commands are taken in while answers go out: two sides that both wait to be read would wait for ever.
     Thread(target=_take_in, args=(connection, inbox), daemon=True).start()
     try:
-        while commands := inbox.get():
+        while (commands := inbox.get()) is not None:
             for command in commands:
                 connection.send(_answer(stage, command))
     except HUNG_UP:
@@ -30,12 +30,12 @@ def serve(connection: Connection) -> None:
     stage.close()
 
 
-def _take_in(connection: Connection, inbox: SimpleQueue[list[Command]]) -> None:
+def _take_in(connection: Connection, inbox: SimpleQueue[list[Command] | None]) -> None:
     try:
         while True:
             inbox.put(connection.recv())
     except HUNG_UP:
-        inbox.put([])
+        inbox.put(None)
 
 
 def _answer(stage: Stage, command: Command) -> Answer | RolloutError:
