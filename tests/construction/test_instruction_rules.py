@@ -109,3 +109,17 @@ def test_what_does_not_say_enough_cannot_be_rewritten():
     with pytest.raises(ValueError, match="whether something is held"):
         rewrite_instruction("wait", Primitive.WAIT, (), None, "a")
     assert rewrite_instruction("raise the cup", Primitive.LIFT, (), None, "a").count("upward") == 1
+
+
+@pytest.mark.parametrize(
+    ("primitive", "directions", "status", "detail"),
+    [
+        ("lift", ("forward",), None, "a lift goes upward, not forward"),
+        ("move", ("left", "right"), None, "it states opposite directions: left, right"),
+        ("transport", ("upward",), None, "a transport goes horizontally, not upward alone"),
+        ("move", ("left",), Status.HOLDING, "a move is EMPTY, the segment is marked HOLDING"),
+    ],
+)
+def test_what_contradicts_itself_cannot_be_rewritten(primitive, directions, status, detail):
+    with pytest.raises(ValueError, match=f"does not: {detail}"):
+        rewrite_instruction("do it", Primitive(primitive), directions, status, "a")

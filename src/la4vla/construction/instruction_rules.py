@@ -76,7 +76,8 @@ def rewrite_instruction(
         variant: What the wording is drawn by.
 
     Raises:
-        ValueError: If the instruction needs a direction or a status that nothing tells.
+        ValueError: If the instruction needs a direction or a status that nothing tells, or what is known of the segment
+            contradicts its primitive, so that no wording keeps the rules.
     """
     where = list(directions or stated_directions(instruction, primitive))
     if not where:
@@ -86,7 +87,13 @@ def rewrite_instruction(
     known = DEFINITIONS[primitive].status or status or _stated_status(_words(instruction), primitive)
     if known is None and primitive is Primitive.WAIT:
         raise ValueError("The instruction of a wait segment must state whether something is held.")
-    return write_instruction(primitive, where, known or Status.EMPTY, variant)
+    written = write_instruction(primitive, where, known or Status.EMPTY, variant)
+    if broken := check_instruction(written, primitive, directions, status):
+        raise ValueError(
+            f"An instruction of a {primitive} segment must keep the rules, but {written!r} does not: "
+            f"{broken[0].detail}. Mend the segment's primitive, directions or status."
+        )
+    return written
 
 
 def _words(instruction: str) -> list[str]:
