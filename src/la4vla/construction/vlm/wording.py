@@ -10,12 +10,15 @@ from la4vla.construction.instruction_rules import check_instruction, rewrite_ins
 from la4vla.construction.vlm.proposals import Proposal
 from la4vla.construction.vlm.request import Question
 from la4vla.schema.episode import Segment
+from la4vla.schema.primitives import DEFINITIONS, Motion
 
 
 def word_segments(
     proposals: Sequence[Proposal], question: Question, rewrite: bool
 ) -> tuple[list[Segment], list[dict[str, Any]]]:
     """The segments of ``proposals``, and the violations of the instruction rules met on the way.
+
+    Only a translation's words are its directions, as in :func:`la4vla.construction.named.named`.
 
     Args:
         proposals: In order, without overlap.
@@ -41,7 +44,9 @@ def word_segments(
                 }
             )
         if instruction is not None:
-            directions = stated_directions(instruction, proposal.subaction)
+            # Elsewhere such words command no motion: "hold still at the right place".
+            translates = DEFINITIONS[proposal.subaction].motion is Motion.TRANSLATION
+            directions = stated_directions(instruction, proposal.subaction) if translates else ()
             segments.append(Segment(start, stop, proposal.subaction, instruction, directions))
     return segments, violations
 
