@@ -26,8 +26,9 @@ MISSING = "A Dask cluster needs `pip install la4vla[cluster]`."
 def run_on(client: Client, jobs: Mapping[int, Callable[[], Result]]) -> Iterator[tuple[int, Result]]:
     """Yield ``(number, result)`` of every job as the workers of ``client`` finish it.
 
-    A job whose worker dies is begun again on another, until it has cost ``distributed.scheduler.allowed-failures``
-    workers, three unless Dask's configuration says otherwise. Where there is no worker it waits for one.
+    A job whose worker dies is begun again on another, until it has cost more than
+    ``distributed.scheduler.allowed-failures`` workers: the fourth ends it unless Dask's configuration says otherwise.
+    Where there is no worker it waits for one.
 
     Raises:
         ChildProcessError: If a job kills whichever worker takes it.
