@@ -67,6 +67,44 @@ def test_a_torn_last_line_costs_its_episode_only(tmp_path, torn):
     assert rows(tmp_path) == "".join(lines)
 
 
+def test_an_evaluation_stopped_before_it_was_marked_is_marked_the_next_time(tmp_path):
+    benchmark = PointBenchmark(episodes=2)
+    benchmark.run(Known(), "p", tmp_path)
+    path = tmp_path / "evaluation.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in told.items() if key != "finished"}))
+    again = Known()
+    benchmark.run(again, "p", tmp_path)
+    assert again.batches == []
+    assert "finished" in json.loads(path.read_text())
+
+
+class Cut:
+    """A file at whose first truncation the power fails."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def truncate(self, size):
+        self.file.truncate(size)
+        raise KeyboardInterrupt
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_mending_never_takes_whole_rows_off_the_disk(tmp_path, monkeypatch):
+    benchmark = PointBenchmark(tasks=["near"], episodes=3)
+    benchmark.run(Known(), "p", tmp_path)
+    whole = rows(tmp_path)
+    (tmp_path / "outcomes.csv").write_text(whole + "point,p,ne")
+    with monkeypatch.context() as patch:
+        patch.setattr("la4vla.evaluation.journal.open", lambda *words: Cut(open(*words)), raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            benchmark.run(Known(), "p", tmp_path)
+    assert rows(tmp_path) == whole
+
+
 @pytest.mark.parametrize(
     ("benchmark", "policy", "name", "difference"),
     [

@@ -75,6 +75,15 @@ def test_perturbations_give_a_curve(card, capsys):
     assert "success under disturbance" in capsys.readouterr().out
 
 
+def test_an_impossible_disturbance_is_told_before_anything_runs(card):
+    lonely = CARD.replace("episodes: 2", "tasks: [near, alone], episodes: 2")
+    kinds = "[{class_path: GaussianNoise}, {class_path: DistractorInstruction}]"
+    Path("lonely.yaml").write_text(f"{lonely}perturbations: {kinds}\n")
+    said = refused(["lonely.yaml", "policy=random"])
+    assert said.startswith("error: No other task of point shares the scene of alone: leave those out for distractor")
+    assert not Path("runs").exists()
+
+
 def test_what_does_not_fit_is_one_sentence(card, policy, tmp_path):
     assert "There is no finished policy at runs/nothing" in refused([card, "policy=runs/nothing"])
     assert "random, zero" in refused([card, "policy=runs/nothing"])

@@ -148,6 +148,7 @@ class Benchmark(ABC):
             ValueError: If the folder holds another evaluation, or the benchmark has no such disturbance.
             OSError: If the disk is full. Finished episodes are kept in each case.
         """
+        self.check_disturbance(disturbance)
         make_environment = self._worlds(disturbance)
         jobs = self.jobs
         if folder is None:
@@ -166,7 +167,7 @@ class Benchmark(ABC):
             result = BenchmarkResult(
                 tuple(journal.outcomes[job.task, job.seed] for job in jobs), tuple(trajectories), self.video_fps
             )
-            if left:
+            if left or not journal.finished:  # it may have stopped between its last row and the mark
                 seconds = round(time.perf_counter() - began, 1)
                 facts_now = {"retries": result.retries, "last_sitting": {"episodes": len(left), "seconds": seconds}}
                 journal.finish(result.outcomes, facts_now)
@@ -185,17 +186,26 @@ class Benchmark(ABC):
         shifts = {task: disturbance.perturbation.camera_shift_m(task, disturbance.level) for task in self.tasks}
         return {task: shift for task, shift in shifts.items() if shift is not None}
 
-    def _worlds(self, disturbance: Disturbance | None) -> MakeEnvironment:
-        if disturbance is None:
-            return self.worlds(None)
-        distractors = {task: self.distractors(task) for task in self.tasks}
-        lonely = [task for task, others in distractors.items() if not others]
-        if disturbance.perturbation.distracts and lonely:
+    def check_disturbance(self, disturbance: Disturbance | None) -> None:
+        """Raise unless every task can be disturbed so.
+
+        Raises:
+            ValueError: If another task's instruction is to be given where no other task shares the scene.
+        """
+        if disturbance is None or not disturbance.perturbation.distracts:
+            return
+        lonely = [task for task in self.tasks if not self.distractors(task)]
+        if lonely:
             raise ValueError(
                 f"No other task of {self.name} shares the scene of {', '.join(lonely[:3])}"
                 f"{f' and {len(lonely) - 3} more' if len(lonely) > 3 else ''}: leave those out for "
                 f"{disturbance.perturbation.name}."
             )
+
+    def _worlds(self, disturbance: Disturbance | None) -> MakeEnvironment:
+        if disturbance is None:
+            return self.worlds(None)
+        distractors = {task: self.distractors(task) for task in self.tasks}
         return PerturbedWorlds(self.worlds(disturbance), disturbance, distractors)
 
     def _play(

@@ -58,9 +58,12 @@ class Evaluation:
         """Evaluate, one result after the other, each with the folder that keeps it; the undisturbed one comes first.
 
         Raises:
-            ValueError: If there is no such policy, or it does not fit the benchmark.
+            ValueError: If there is no such policy, it does not fit the benchmark, or the benchmark has not all of the
+                disturbances; nothing has been run then.
         """
         disturbances: list[Disturbance | None] = [None, *self.disturbances]
+        for disturbance in disturbances:
+            self.benchmark.check_disturbance(disturbance)
         agents = self.benchmark.agents()
         policy = None if self.policy in agents else self._policy(list(agents))
         facts = {"versions": _versions(), **(_origin(policy) if policy else {})}

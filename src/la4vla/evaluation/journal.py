@@ -29,6 +29,9 @@ class Journal:
         settings: All that decides the outcomes, as plain JSON values.
         facts: What else is worth knowing; kept from the first sitting, and decides nothing.
 
+    Attributes:
+        finished: Whether the folder was marked as finished when it was opened.
+
     Raises:
         ValueError: If the folder holds an evaluation with other settings, rows of none, or is being written to.
     """
@@ -37,6 +40,7 @@ class Journal:
         self.folder = Path(folder)
         self.settings = json.loads(json.dumps(settings))
         self.outcomes: dict[tuple[str, int], Outcome] = {}
+        self.finished = False
         self._table = self.folder / "outcomes.csv"
         self._facts = {"started": _now(), **(facts or {})}
 
@@ -96,18 +100,20 @@ class Journal:
                 f"{self.folder} holds an evaluation with other settings ({difference}). Name another folder "
                 "(folder=...), or delete this one."
             )
+        self.finished = "finished" in told
         self._facts = {key: value for key, value in told.items() if key not in ("settings", "finished")}
 
     def _mend(self) -> None:
-        """Drop what an interruption left half written, and read the rest."""
+        """Drop what an interruption left half written, and read the rest; whole rows never leave the disk."""
         written = self._table.read_bytes()
         lines = written[: written.rfind(b"\n") + 1].splitlines(keepends=True)
         if lines and not _is_row(lines[-1]):
             del lines[-1]
         whole = b"".join(lines) or header_row().encode()
         if whole != written:
-            self._file.truncate(0)
-            self._file.write(whole)
+            kept = len(whole) if written.startswith(whole) else 0  # 0: not even the header was whole
+            self._file.truncate(kept)
+            self._file.write(whole[kept:])
             self._file.flush()
             os.fsync(self._file.fileno())
         for outcome in read_outcomes(self._table):
