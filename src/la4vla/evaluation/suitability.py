@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from la4vla.models.heads.base import ActionHead
 from la4vla.models.policy import Policy
+
+
+def check_episodes(tasks: Sequence[str], episodes: int, first_placement: int) -> None:
+    """Raise unless there is an episode to play.
+
+    Raises:
+        ValueError: If there is no task, there are no episodes per task, or placements begin below 0.
+    """
+    if not tasks:
+        raise ValueError("A benchmark needs at least one task, but tasks is empty: name some, or a selection.")
+    if episodes < 1 or first_placement < 0:
+        raise ValueError(
+            f"A benchmark needs episodes of at least 1 and first_placement of at least 0; got {episodes} and "
+            f"{first_placement}."
+        )
 
 
 def check_policy(policy: object, embodiment: str, view: str | None, replan_every: int) -> None:

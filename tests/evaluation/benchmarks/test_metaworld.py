@@ -110,6 +110,8 @@ def test_a_demonstration_can_be_replayed(tmp_path):
         ({"videos": 1}, "Videos need images"),
         ({"placements": "elsewhere"}, "no 'elsewhere' here; choose one of evaluation, demonstration, official"),
         ({"environments": 0}, "must be at least 1"),
+        ({"tasks": ()}, "at least one task, but tasks is empty"),
+        ({"episodes": 0}, "episodes of at least 1 .* got 0 and 0"),
     ],
 )
 def test_what_does_not_exist_is_refused(options, message):

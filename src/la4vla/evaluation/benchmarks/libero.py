@@ -9,6 +9,7 @@ import numpy as np
 
 from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.perturbations import Disturbance
+from la4vla.evaluation.suitability import check_episodes
 from la4vla.rollout.agent import Agent, Slot
 from la4vla.rollout.trajectory import Job
 from la4vla.schema.observation import Observation
@@ -50,7 +51,8 @@ class LiberoBenchmark(Benchmark):
             data sets of published checkpoints.
 
     Raises:
-        ValueError: If a task, view, protocol or other choice is unknown, or there are not so many official states.
+        ValueError: If a task, view, protocol or other choice is unknown, or there are no episodes or not so many
+            official states.
     """
 
     name = "libero"
@@ -75,6 +77,7 @@ class LiberoBenchmark(Benchmark):
         gripper: GripperMeaning = "closing",
     ) -> None:
         self.tasks = select_tasks(tasks)
+        check_episodes(self.tasks, episodes, first_placement)
         for word, words in (
             (protocol, tuple(PROTOCOLS)),
             (placements, get_args(Placements)),

@@ -10,6 +10,7 @@ import numpy as np
 from la4vla.data.shards import Shards
 from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.perturbations import Disturbance
+from la4vla.evaluation.suitability import check_episodes
 from la4vla.rollout.agent import Agent, Slot
 from la4vla.rollout.replay_agent import ReplayAgent
 from la4vla.rollout.trajectory import Job
@@ -54,7 +55,7 @@ class MetaworldBenchmark(Benchmark):
         demonstrations: A shard set of whole episodes on these placements, for the agent ``replay``.
 
     Raises:
-        ValueError: If a task, selection or view is unknown, or videos are wanted without a view.
+        ValueError: If a task, selection or view is unknown, there are no episodes, or videos are wanted without a view.
     """
 
     name = "metaworld"
@@ -80,6 +81,7 @@ class MetaworldBenchmark(Benchmark):
     ) -> None:
         super().__init__(view, max_steps, replan_every, processes, environments, videos, film_every, attempts, progress)
         self.tasks = select_tasks(tasks)
+        check_episodes(self.tasks, episodes, first_placement)
         if view is not None and view not in VIEWS:
             raise ValueError(f"There is no view {view!r} of Meta-World; the views are {', '.join(VIEWS)}.")
         for word, words in ((placements, get_args(Placements)), (prompts, get_args(Prompts))):
