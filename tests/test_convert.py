@@ -66,6 +66,15 @@ def test_there_and_back(words: list[str], tmp_path: Path, capsys: pytest.Capture
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize(
+    "word", ["vlm=other", "view=corner", "normalization=bounds", "category=1", "integration_steps=5", "compat=true"]
+)
+def test_what_a_policy_has_already_is_refused(word: str, tmp_path: Path) -> None:
+    (tmp_path / "policy" / "backbone").mkdir(parents=True)
+    with pytest.raises(ValueError, match=rf"only layout=, arm= and dataset= apply; leave out {word.split('=')[0]}=\.$"):
+        main([str(tmp_path / "policy"), str(tmp_path / "target"), word])
+
+
 def test_to_lerobot_and_back(words: list[str], tmp_path: Path) -> None:
     main(words)
     main([words[1], str(tmp_path / "lerobot"), "layout=lerobot"])

@@ -8,6 +8,8 @@ from typing import Literal
 
 from la4vla.cli import RecipeGrammar, run_verb
 
+VLM = "OpenGVLab/InternVL3-1B-hf"
+
 
 class Grammar(RecipeGrammar):
     """The words of this verb, which needs no recipe."""
@@ -18,7 +20,7 @@ class Grammar(RecipeGrammar):
 
 
 def convert(
-    source: str, target: Path, vlm: str = "OpenGVLab/InternVL3-1B-hf", embodiment: str | None = None,
+    source: str, target: Path, vlm: str = VLM, embodiment: str | None = None,
     view: str | None = None, arm: str | None = None, dataset: str | None = None, category: int | None = None,
     normalization: Literal["bounds", "quantiles", "zscore"] | None = None, integration_steps: int | None = None,
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
@@ -35,8 +37,13 @@ def convert(
         raise ValueError("masked_queries= and times= belong to the official arithmetic: add compat=true.")
     folder = local(source, CHECKPOINT)
     if (folder / "backbone").is_dir():
-        if embodiment is not None or compat:
-            raise ValueError(f"{source} is a policy already: only layout=, arm= and dataset= apply.")
+        given = {"embodiment": embodiment, "view": view, "category": category, "normalization": normalization}
+        given |= {"integration_steps": integration_steps, "vlm": None if vlm == VLM else vlm, "compat": compat or None}
+        idle = [f"{word}=" for word, choice in given.items() if choice is not None]
+        if idle:
+            raise ValueError(
+                f"{source} is a policy already: only layout=, arm= and dataset= apply; leave out {', '.join(idle)}."
+            )
         return layouts.write(Policy.load(folder), target, layout or "official", arm, dataset)
     if layout is not None:
         raise ValueError(f"{source} is no policy of this package: layout= says what a policy becomes.")
