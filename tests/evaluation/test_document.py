@@ -1,16 +1,20 @@
 """The verb that reports: the paper's rows from their counts, seeds, comparisons, charts and the film of films."""
 
+from dataclasses import replace
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from la4vla import report
 from la4vla.cli import run_verb
 from la4vla.evaluation.bars import plot_bars
 from la4vla.evaluation.document import Document
+from la4vla.evaluation.episode_sets import episode_sets
 from la4vla.evaluation.outcomes import Outcome, write_outcomes
 from la4vla.evaluation.paper_table import paper_table, rows_of
-from la4vla.evaluation.robustness import robustness_curves
+from la4vla.evaluation.robustness import plot_robustness, robustness_curves
 from la4vla.evaluation.runs import read_runs
 from la4vla.evaluation.success import SuccessRate
 
@@ -94,11 +98,92 @@ def test_columns_may_be_tasks_as_in_table_6(folder):
     assert "| press_button | 11/20 | 55.0% |" in text
 
 
-def test_other_episodes_are_not_paired(folder):
-    write_outcomes(folder / "a.csv", outcomes("A", (1, 1, 1, 1)))
-    write_outcomes(folder / "b.csv", list(outcomes("B", (1, 1, 1, 1)))[:-1])
-    text, _ = Document(["a.csv", "b.csv"], tasks=False).write()
-    assert "| B | other runs or episodes than A: not paired |" in text
+def test_other_runs_are_not_paired(folder):
+    for name in ("a", "b0", "b1"):
+        write_outcomes(folder / f"{name}.csv", outcomes(name[0].upper(), (1, 1, 1, 1)))
+    text, _ = Document(["a.csv", "b0.csv", "b1.csv"], tasks=False).write()
+    assert "| B | other runs than A: not paired |" in text
+
+
+def test_other_episodes_stand_in_tables_apart(folder):
+    few = [outcome for outcome in outcomes("LA", (1, 1, 1, 1)) if outcome.group == "easy"]
+    write_outcomes(folder / "all/outcomes.csv", outcomes("LA", (200, 80, 30, 40)))
+    write_outcomes(folder / "easy/outcomes.csv", few)
+    write_outcomes(folder / "no/outcomes.csv", outcomes("No", (100, 80, 30, 40)))
+    text, files = Document(["all", "easy", "no"], tasks=False, out="out").write()
+    assert text.startswith("Evaluations on different episodes stand in tables apart")
+    assert [line for line in text.splitlines() if line.startswith("# ")] == [
+        "# metaworld, episode set 1 (tasks: 50, episodes: 500)",
+        "# metaworld, episode set 2 (tasks: 28, episodes: 280)",
+    ]
+    assert [path.name for path in files] == ["report.md", "metaworld_1.png", "metaworld_2.png"]
+    first, second = text.split("# metaworld")[1:]
+    assert "s.d." not in text and "runs)" not in text
+    assert "| LA |" in first and "| No |" in first and "Against LA" in first
+    assert "| LA |" in second and "| No |" not in second and "Against" not in second
+    with pytest.raises(ValueError, match=r"must have the same episodes, but .* share 280 of 280 and 500: report them"):
+        rows_of(read_runs(["all", "easy"]))
+
+
+def test_curves_are_of_one_benchmark_and_of_equal_episodes(folder):
+    easy = {"held": "easy", "all": ""}
+    for part, group in easy.items():
+        for index, perturbation in enumerate(["", "blur 0.01"] if group else [""]):
+            rows = [row for row in outcomes("LA", (90, 0, 0, 0), perturbation) if row.group.startswith(group)]
+            write_outcomes(folder / part / str(index) / "outcomes.csv", rows)
+    parts = episode_sets(read_runs(["held", "all"]))
+    (drawn,) = [part.curve_outcomes for part in parts if part.curve_outcomes]
+    assert robustness_curves(drawn) == {"blur": {"LA": [(0, SuccessRate(90, 280)), (0.01, SuccessRate(90, 280))]}}
+    every = [row for run in read_runs(["held", "all"]) for row in run.outcomes]
+    with pytest.raises(
+        ValueError, match=r"over the same episodes of one benchmark, but these differ \(metaworld LA: 500"
+    ):
+        robustness_curves(every)
+    for index, perturbation in enumerate(("", "blur 0.01")):
+        rows = [replace(row, benchmark="libero") for row in outcomes("LA", (30, 0, 0, 0), perturbation)]
+        write_outcomes(folder / f"libero/{index}/outcomes.csv", rows)
+    text, files = Document(["held", "libero"], tasks=False, out="out").write()
+    assert [path.name for path in files if "robust" in path.name] == [
+        "metaworld_robustness.png", "libero_robustness.png",
+    ]  # fmt: skip
+    assert "# Robustness: libero\n\n![robustness](libero_robustness.png)" in text
+
+
+def test_the_undisturbed_end_of_a_curve_is_of_the_weights_that_were_disturbed(folder):
+    for seed, perturbations in enumerate((("", "blur 0.01"), ("",))):
+        for index, perturbation in enumerate(perturbations):
+            place = folder / f"{seed}/{index}"
+            write_outcomes(place / "outcomes.csv", outcomes("LA", (90 + seed, 0, 0, 0), perturbation))
+            (place / "evaluation.json").write_text(f'{{"settings": {{"identity": "{seed}"}}, "finished": "today"}}')
+    (part,) = episode_sets(read_runs([folder]))
+    assert robustness_curves(part.curve_outcomes)["blur"]["LA"][0] == (0.0, SuccessRate(90, 500))
+
+
+def test_evaluations_of_one_training_at_several_steps_are_no_seeds(folder):
+    for step in (1000, 2000):
+        write_outcomes(folder / f"la/metaworld/step_{step}/outcomes.csv", outcomes("la", (step / 10, 0, 0, 0)))
+    assert [(row.policy, len(row.runs)) for row in rows_of(read_runs([folder]))] == [
+        ("la, step 1000", 1), ("la, step 2000", 1),
+    ]  # fmt: skip
+
+
+def test_every_policy_is_drawn_in_a_colour_of_its_own(folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    policies = [f"policy {index}" for index in range(10)]
+    rows = [
+        Outcome("b", policy, "x", "", seed, seed < index, 9, perturbation=label)
+        for index, policy in enumerate(policies)
+        for label in ("", "blur 0.01", *(["contrast 0.5"] if index else []))
+        for seed in range(10)
+    ]
+    plot_robustness(folder / "r.png", rows)
+    (figure,) = drawn
+    (legend,) = figure.legends
+    named = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
+    assert [text.get_text() for text in legend.get_texts()] == policies and len(set(named)) == 10
+    panels = [[(line.get_color(), line.get_marker()) for line in panel.lines] for panel in figure.axes]
+    assert panels == [named, named[1:]]
 
 
 def test_disturbed_runs_have_tables_and_curves_of_their_own(folder):

@@ -9,6 +9,7 @@ from pathlib import Path
 from la4vla.data.files import written_whole
 from la4vla.evaluation.bars import plot_bars
 from la4vla.evaluation.comparison import compare
+from la4vla.evaluation.episode_sets import episode_sets
 from la4vla.evaluation.outcomes import Outcome
 from la4vla.evaluation.paper_table import Columns, paper_table, rows_of
 from la4vla.evaluation.report import markdown
@@ -16,6 +17,10 @@ from la4vla.evaluation.robustness import plot_robustness
 from la4vla.evaluation.runs import EvaluatedRun, read_runs
 from la4vla.evaluation.video import write_grid
 
+APART = (
+    "Evaluations on different episodes stand in tables apart, numbered by episode set: rates, gains and standard "
+    "deviations are over the same episodes within a table, and tell nothing from one table to another.\n"
+)
 FILMS = 5  # side by side in one row of the grid, a row for each policy
 
 
@@ -24,8 +29,8 @@ class Document:
     """What is reported, and how.
 
     Args:
-        paths: Folders of evaluations, at any depth, or CSV files of outcomes. Evaluations of one policy name are taken
-            for runs of different training seeds.
+        paths: Folders of evaluations, at any depth, or CSV files of outcomes. Evaluations of one policy name on the
+            same episodes are taken for runs of different training seeds; those on other episodes stand in tables apart.
         out: Folder of the report.
         columns: Columns of the tables: "groups" as in the paper's Table 4, "tasks" as in its Table 6.
         baseline: Name of the policy that the others are compared with; None takes the first.
@@ -49,21 +54,25 @@ class Document:
         runs = self._ordered(read_runs(self.paths))
         folder = Path(self.out)
         folder.mkdir(parents=True, exist_ok=True)
-        sections, files = [], []
-        settings = list(dict.fromkeys(run.setting for run in runs))
-        for benchmark, perturbation in settings:
-            mine = [run for run in runs if run.setting == (benchmark, perturbation)]
-            title = f"{benchmark}, {perturbation}" if perturbation else benchmark
-            sections += [f"# {title}\n", paper_table(rows_of(mine), self.columns)]
-            if not perturbation:  # the disturbed ones are drawn together, as curves
-                files.append(plot_bars(folder / f"{benchmark}.png", rows_of(mine), title))
-                sections.append(f"![{title}]({files[-1].name})\n")
-            sections += _comparisons(mine)
-            if self.tasks:
-                sections += [markdown(row.whole, row.policy) for row in rows_of(mine)]
-        if any(perturbation for _, perturbation in settings):
-            files.append(plot_robustness(folder / "robustness.png", (o for run in runs for o in run.outcomes)))
-            sections.append(f"# Robustness\n\n![robustness]({files[-1].name})\n")
+        parts = episode_sets(runs)
+        sections, files = [APART] if any(part.number for part in parts) else [], []
+        for part in parts:
+            for perturbation in part.perturbations:
+                mine = [run for run in part.runs if run.setting[1] == perturbation]
+                title = f"{part.title}, {perturbation}" if perturbation else part.title
+                sections += [f"# {title}\n", paper_table(rows_of(mine), self.columns)]
+                if not perturbation:  # the disturbed ones are drawn together, as curves
+                    files.append(plot_bars(folder / f"{part.stem}.png", rows_of(mine), title))
+                    sections.append(f"![{title}]({files[-1].name})\n")
+                sections += _comparisons(mine)
+                if self.tasks:
+                    sections += [markdown(row.whole, row.policy) for row in rows_of(mine)]
+        drawn = [part for part in parts if part.curve_outcomes]
+        for part in drawn:
+            name = "robustness" if len(drawn) == 1 else f"{part.stem}_robustness"
+            files.append(plot_robustness(folder / f"{name}.png", part.curve_outcomes))
+            heading = "Robustness" if len(parts) == 1 else f"Robustness: {part.title}"
+            sections.append(f"# {heading}\n\n![robustness]({files[-1].name})\n")
         shown = [run.films[:FILMS] for run in runs if run.films and not run.setting[1]]
         if self.films and shown:
             files.append(write_grid(folder / "rollouts.mp4", shown))
@@ -82,7 +91,7 @@ class Document:
 
 
 def _comparisons(runs: Sequence[EvaluatedRun]) -> Iterator[str]:
-    """Every policy against the first, where they had the same episodes; of several runs the k-th are paired."""
+    """Every policy against the first, all of the same episodes; of several runs the k-th are paired."""
     named: dict[str, list[EvaluatedRun]] = {}
     for run in runs:
         named.setdefault(run.policy, []).append(run)
@@ -96,8 +105,8 @@ def _comparisons(runs: Sequence[EvaluatedRun]) -> Iterator[str]:
     ]
     for other in others:
         ours, theirs = _numbered(named[other]), _numbered(named[first])
-        if {(o.benchmark, *o.episode) for o in ours} != {(o.benchmark, *o.episode) for o in theirs}:
-            lines.append(f"| {other} | other runs or episodes than {first}: not paired | | | | | |")
+        if len(named[other]) != len(named[first]):
+            lines.append(f"| {other} | other runs than {first}: not paired | | | | | |")
             continue
         comparison = compare(ours, theirs)
         lines.append(

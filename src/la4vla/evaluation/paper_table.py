@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from la4vla.evaluation.episode_sets import check_same_episodes
 from la4vla.evaluation.runs import EvaluatedRun
 from la4vla.evaluation.success import SuccessRate, Summary, summarize
 
@@ -46,7 +47,12 @@ class Row:
 
 
 def rows_of(runs: Sequence[EvaluatedRun]) -> list[Row]:
-    """One row for each policy, in order of appearance; runs of one name are its seeds."""
+    """One row for each policy, in order of appearance; runs of one name are its seeds.
+
+    Raises:
+        ValueError: If the runs are not all of the same episodes.
+    """
+    check_same_episodes(runs)
     named: dict[str, list[EvaluatedRun]] = {}
     for run in runs:
         named.setdefault(run.policy, []).append(run)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,19 @@ class EvaluatedRun:
         outcomes: At least one, all of one policy, benchmark and perturbation.
         pretraining: Name of the run the policy began from, or None where nothing is told.
         films: MP4 files of its episodes.
+        identity: What tells the policy's weights from others, or None where nothing is told.
     """
 
     source: Path
     outcomes: tuple[Outcome, ...]
     pretraining: str | None
     films: tuple[Path, ...]
+    identity: str | None = None
+
+    @property
+    def episodes(self) -> frozenset[tuple[str, int]]:
+        """Task and seed of every episode."""
+        return frozenset(outcome.episode for outcome in self.outcomes)
 
     @property
     def policy(self) -> str:
@@ -40,6 +48,9 @@ class EvaluatedRun:
 
 def read_runs(paths: Sequence[str | Path]) -> list[EvaluatedRun]:
     """Every evaluation under ``paths``: tables of outcomes, or folders that hold some at any depth.
+
+    Evaluations made while a run trained, in folders ``step_<n>``, are of one policy that goes on changing: each has its
+    step in the policy's name.
 
     Raises:
         ValueError: If there is none under a path, or one is unfinished or mixes policies.
@@ -65,4 +76,6 @@ def _read(table: Path) -> EvaluatedRun:
     if len({(outcome.policy, outcome.benchmark, outcome.perturbation) for outcome in outcomes}) > 1:
         raise ValueError(f"{table} mixes policies, benchmarks or perturbations; give each a table of its own.")
     films = tuple(sorted((table.parent / "videos").glob("*.mp4"))) if table.name == "outcomes.csv" else ()
-    return EvaluatedRun(table, outcomes, facts.get("pretraining"), films)
+    if step := re.fullmatch(r"step_(\d+)", table.parent.name):
+        outcomes = tuple(replace(outcome, policy=f"{outcome.policy}, step {step[1]}") for outcome in outcomes)
+    return EvaluatedRun(table, outcomes, facts.get("pretraining"), films, facts.get("settings", {}).get("identity"))
