@@ -37,6 +37,11 @@ def main(words: Sequence[str] | None = None) -> None:
             f"{sum(facts['parameters'].values()) / 1e6:.1f} M parameters"
         )
     recipe.trainer.fit(recipe.model, recipe.datamodule, ckpt_path=resume, weights_only=True)
+    if recipe.trainer.is_global_zero and not recipe.trainer.interrupted and run.state() != "finished":
+        raise ValueError(
+            f"{resume} is a state at the end of training, from which nothing goes on, and no policy was exported. "
+            f"Delete {run.folder} to train it anew."
+        )
 
 
 if __name__ == "__main__":

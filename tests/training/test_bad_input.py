@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 from la4vla import fit
 from la4vla.cli import run_verb
+from la4vla.simulators.metaworld import METAWORLD
 
 ROOT = Path(__file__).parents[2]
 LA = str(ROOT / "recipes" / "la.yaml")
@@ -67,14 +69,27 @@ def test_another_recipe_under_the_same_name_is_refused(workspace):
         fit.main([*words, "model.learning_rate=0.0001"])
 
 
+def test_a_finished_run_of_other_data_is_refused(workspace, tiny_shards):
+    words = [LA, *QUICK, "trainer.max_steps=1"]
+    fit.main(words)
+    shutil.rmtree(workspace / "shards/metaworld/la")
+    tiny_shards(workspace / "shards/metaworld/la", embodiment=METAWORLD, records=13)
+    with pytest.raises(ValueError, match=r"runs/tried was made from another data\.sources\.la \(hash"):
+        fit.main(words)
+
+
+def test_half_precision_with_loss_scaling_is_refused(workspace, monkeypatch):
+    monkeypatch.setattr("lightning.Trainer.precision", "16-mixed")  # a trainer on a CPU turns it into another
+    with pytest.raises(ValueError, match="bf16-mixed or 32-true, not 16-mixed"):
+        fit.main([LA, *QUICK, "trainer.max_steps=1"])
+
+
 def test_a_predecessor_of_another_view_is_refused(workspace, tiny_shards):
     vla = str(ROOT / "recipes" / "vla.yaml")
     fit.main([vla, *QUICK, "trainer.max_steps=1"])
     card = yaml.safe_load((workspace / "runs/tried/policy/config.json").read_text())
     assert card
     other = workspace / "shards/other/vla"
-    from la4vla.simulators.metaworld import METAWORLD
-
     tiny_shards(other, embodiment=METAWORLD, frames=True, records=12, size_px=64, view="lerobot", cameras=["corner2"])
     words = [vla, *QUICK[:-1], "trainer.max_steps=1", "name=next", "data.sources.vla.shards=shards/other/vla"]
     with pytest.raises(ValueError, match=r"lerobot"):

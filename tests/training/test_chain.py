@@ -26,6 +26,13 @@ def test_overlays_and_settings_give_different_folders():
     assert len({run_name(c) for c in commands}) == len(commands)
 
 
+def test_what_does_not_change_the_outcome_does_not_change_the_folder():
+    plain = run_name(["recipes/la.yaml", "recipes/overlays/ddp.yaml"])
+    for setting in ("trainer.num_nodes=4", "trainer.devices=2", "data.workers=3", "checkpoint_every=10"):
+        assert run_name(["recipes/la.yaml", "recipes/overlays/ddp.yaml", setting]) == plain
+    assert run_name(["recipes/la.yaml", "recipes/overlays/ddp.yaml", "trainer.max_steps=4"]) != plain
+
+
 def test_a_job_of_many_processes_does_not_train_the_predecessor_in_each(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"is not finished; run `python -m la4vla.fit recipes/la.yaml"):

@@ -39,6 +39,15 @@ def test_another_configuration_in_the_same_folder_is_refused_with_what_differs(t
         Run(tmp_path / "la", other).state()
 
 
+def test_a_run_made_from_something_else_is_refused(tmp_path):
+    run = Run(tmp_path / "la_vla", {"seed": 1})
+    run.begin({"made_from": {"after": "a" * 16, "data.sources.vla": "b" * 64}})
+    run.finish({})
+    assert run.state({"after": "a" * 16, "data.sources.vla": "b" * 64, "new": "c"}) == "finished"
+    with pytest.raises(ValueError, match=r"made from another data.sources.vla \(hash bbbbbbbbbbbb there, cccccccccccc"):
+        run.state({"after": "a" * 16, "data.sources.vla": "c" * 64})
+
+
 def test_a_second_fit_waits_until_the_first_has_ended(tmp_path):
     folder = tmp_path / "la"
     take = f"from pathlib import Path; from la4vla.training.run import Run; Run(Path({str(folder)!r}), {{}}).take(); "

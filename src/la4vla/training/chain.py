@@ -11,12 +11,24 @@ from pathlib import Path
 
 from la4vla.cli import files_of, settings_of
 
+# What may change between two starts of one run without changing its outcome, nor its name.
+INCIDENTAL = (
+    "name",
+    "runs",
+    "checkpoint_every",
+    "data.workers",
+    "trainer.default_root_dir",
+    "trainer.logger",
+    "trainer.devices",
+    "trainer.num_nodes",
+)
+
 
 def run_name(words: Sequence[str]) -> str:
     """The default name of the run that a command line asks for.
 
     A plain recipe gives its own name. ``after`` given on the command line is part of the name; overlays and other
-    settings are named by a short hash of their text, so that two different commands never share a folder.
+    settings are named by a short hash of their text, so that commands of different outcomes never share a folder.
 
     >>> run_name(["recipes/la.yaml"])
     'la'
@@ -30,7 +42,7 @@ def run_name(words: Sequence[str]) -> str:
         key, value = setting.split("=", 1)
         if key == "after":
             name += "_base" if value in ("null", "") else f"_after_{Path(value).stem}"
-        elif key not in ("name", "runs"):
+        elif key not in INCIDENTAL:
             rest.append(setting)
     if rest:
         name += "-" + hashlib.sha256("\n".join(rest).encode()).hexdigest()[:6]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
@@ -91,6 +92,7 @@ class PolicyModule(LightningModule):
         self.head_warmup_steps = head_warmup_steps
         self.max_grad_norm = max_grad_norm
         self.register_buffer("loss_smoothed", torch.tensor(float("nan")))
+        self.batch_ended_s = 0.0
         self._freeze()
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
@@ -99,7 +101,16 @@ class PolicyModule(LightningModule):
         return {name: list(p) for name, p in parts.items() if name in self.trainable}
 
     def setup(self, stage: str) -> None:
-        """Refuse what does not go together."""
+        """Refuse what does not go together.
+
+        Raises:
+            ValueError: Saying what to leave out.
+        """
+        if str(self.trainer.precision).startswith("16"):
+            raise ValueError(
+                f"trainer.precision is bf16-mixed or 32-true, not {self.trainer.precision}: float16 needs its loss "
+                "scaled, and gradients would be clipped while they are."
+            )
         if self.lora and isinstance(self.trainer.strategy, ModelParallelStrategy | DeepSpeedStrategy):
             raise ValueError(
                 "Adapters and sharded weights do not go together: leave out lora.yaml, or use ddp.yaml in place of "
@@ -119,6 +130,10 @@ class PolicyModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let the other parts join once the head is warm."""
         self._freeze()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Note the time, after every callback has had its turn."""
+        self.batch_ended_s = perf_counter()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with one group per part; every part but the head starts after ``head_warmup_steps``."""

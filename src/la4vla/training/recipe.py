@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonargparse.typing import Path_fr
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -23,13 +23,15 @@ import la4vla.training.callbacks.requeue
 import la4vla.training.callbacks.rollouts  # noqa: F401  imported so that recipes may use short class names
 from la4vla.cli import RecipeGrammar, files_of
 from la4vla.construction.build import ensure_built
+from la4vla.data.manifest import Manifest
 from la4vla.data.mixture import MixtureDataModule
 from la4vla.training.callbacks.export import Export
 from la4vla.training.callbacks.finite import FiniteLoss
 from la4vla.training.callbacks.progress import progress
 from la4vla.training.callbacks.throughput import Throughput
-from la4vla.training.chain import finished_policy, run_name
+from la4vla.training.chain import INCIDENTAL, finished_policy, run_name
 from la4vla.training.checkpoint_io import AtomicCheckpointIO
+from la4vla.training.checkpoints import run_checkpoints
 from la4vla.training.machine import fastest_precision
 from la4vla.training.module import PolicyModule
 from la4vla.training.run import Run
@@ -42,17 +44,6 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "enable_model_summary": False,
 }
-# What may change between two starts of one run without changing its outcome.
-INCIDENTAL = (
-    "name",
-    "runs",
-    "checkpoint_every",
-    "data.workers",
-    "trainer.default_root_dir",
-    "trainer.logger",
-    "trainer.devices",
-    "trainer.num_nodes",
-)
 
 
 class FitParser(RecipeGrammar, LightningArgumentParser):
@@ -122,8 +113,12 @@ class Recipe(LightningCLI):
             self.run.take()  # for all processes of the run
 
     def instantiate_classes(self) -> None:
-        """Instantiate everything, unless the run is finished and nothing is left to do."""
-        if self.run.state() != "finished":
+        """Instantiate everything, unless the run is finished and nothing is left to do.
+
+        Raises:
+            ValueError: If the run's folder holds a run of another configuration, of other data or after another run.
+        """
+        if self.run.state(self._made_from()) != "finished":
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -132,12 +127,13 @@ class Recipe(LightningCLI):
         # At the end averaged weights come into place first, so that everybody sees the policy that is exported.
         asked = self.config_init["trainer"].get("callbacks") or []
         asked = sorted(asked, key=lambda callback: not isinstance(callback, WeightAveraging))
+        checkpoints = run_checkpoints(self.run.checkpoints, self.config.checkpoint_every)
         return super().instantiate_trainer(
             default_root_dir=folder,
             logger=[CSVLogger(folder, name="csv"), TensorBoardLogger(folder, name="tensorboard", version="")],
             plugins=[AtomicCheckpointIO(), *(self.config_init["trainer"].get("plugins") or [])],
             enable_progress_bar=sys.stdout.isatty(),
-            callbacks=[FiniteLoss(), Throughput(), progress(), *asked, Export(self.run), *self._checkpoints()],
+            callbacks=[FiniteLoss(), Throughput(), progress(), *asked, Export(self.run), *checkpoints],
             **kwargs,
         )
 
@@ -149,6 +145,7 @@ class Recipe(LightningCLI):
             "name": self.run.folder.name,
             "command": ["python", "-m", "la4vla.fit", *self.words],
             "predecessor": module.predecessor,
+            "made_from": self._made_from(),
             "begins_from": module.inherited,
             "seed": self.config.seed_everything,
             "effective_batch": batch,
@@ -161,17 +158,13 @@ class Recipe(LightningCLI):
             "trainable": list(module.trainable),
         }
 
-    def _checkpoints(self) -> list[ModelCheckpoint]:
-        shared = {
-            "dirpath": self.run.checkpoints,
-            "enable_version_counter": False,
-            "every_n_train_steps": self.config.checkpoint_every,
-            "save_on_train_epoch_end": False,
-        }
-        return [
-            ModelCheckpoint(filename="last", **shared),
-            ModelCheckpoint(filename="best", monitor="loss_smoothed", **shared),
-        ]
+    def _made_from(self) -> dict[str, str]:
+        """The hashes of what this fit begins from: the shards of each source, and the predecessor's configuration."""
+        made = {f"data.sources.{k}": Manifest.read(s["shards"]).content_hash for k, s in self.sources.items()}
+        if self.config.model.predecessor:
+            before = Run(Path(self.config.model.predecessor).parent, {}).provenance() or {}
+            made["after"] = before.get("config_hash", "unknown")
+        return made
 
 
 def _horizon(head: Any) -> int:

@@ -86,11 +86,15 @@ class Run:
         last = self.checkpoints / "last.ckpt"
         return last if last.exists() else None
 
-    def state(self) -> Literal["new", "unfinished", "finished"]:
+    def state(self, made_from: Mapping[str, str] | None = None) -> Literal["new", "unfinished", "finished"]:
         """How far this run is.
 
+        Args:
+            made_from: Hashes of what the run begins from, by name; those it did not record are not compared.
+
         Raises:
-            ValueError: If the folder holds a run of another configuration, saying what differs.
+            ValueError: If the folder holds a run of another configuration, or made from something else, saying what
+                differs.
         """
         provenance = self.provenance()
         if provenance is None:
@@ -100,6 +104,13 @@ class Run:
                 f"{self.folder} holds a run of another configuration ({self._difference()}). Give this one a name of "
                 f"its own (name=...), or delete {self.folder} to train it anew."
             )
+        recorded = provenance.get("made_from", {})
+        for name, now in (made_from or {}).items():
+            if (then := recorded.get(name, now)) != now:
+                raise ValueError(
+                    f"{self.folder} was made from another {name} (hash {then[:12]} there, {now[:12]} here). Give this "
+                    f"run a name of its own (name=...), or delete {self.folder} to train it anew."
+                )
         return "finished" if provenance.get("finished") else "unfinished"
 
     def provenance(self) -> dict[str, Any] | None:

@@ -45,8 +45,8 @@ class StillBenchmark(Benchmark):
     embodiment = METAWORLD
     tasks = ("still",)
 
-    def __init__(self, diary: str) -> None:
-        super().__init__(None, 3, 1, 0, 4, 0, 1, 1, progress=False)
+    def __init__(self, diary: str, replan_every: int = 1) -> None:
+        super().__init__(None, 3, replan_every, 0, 4, 0, 1, 1, progress=False)
         self.diary = Path(diary)
 
     @property

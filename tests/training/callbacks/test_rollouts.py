@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from la4vla import fit
 from la4vla.evaluation.outcomes import read_outcomes
 from la4vla.models.policy import Policy
+from la4vla.training.callbacks.export import Export
 from la4vla.training.module import PolicyModule
 
 ROOT = Path(__file__).parents[3]
@@ -71,3 +73,57 @@ def test_the_first_of_two_processes_runs_them(workspace, rollouts, job):
     job(*rollouts, "name=two", "trainer.max_steps=2", "trainer.strategy=ddp_find_unused_parameters_true", ranks=2)
     assert (workspace / "diary.txt").read_text() == "run\n"
     assert len(read_outcomes(workspace / "runs/two/still/step_2/outcomes.csv")) == 4
+
+
+def test_an_end_that_was_cut_off_comes_again(workspace, rollouts, monkeypatch):
+    def dies(*_):
+        raise RuntimeError("out of power")
+
+    fit.main([*rollouts, "name=whole"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Export, "_export", dies)
+        with pytest.raises(RuntimeError, match="out of power"):
+            fit.main([*rollouts, "name=cut"])
+    cut = workspace / "runs/cut"
+    assert not (cut / "policy").exists()
+    fit.main([*rollouts, "name=cut"])
+    whole, made_up = (load_file(workspace / "runs" / name / "policy/model.safetensors") for name in ("whole", "cut"))
+    assert all(whole[name].equal(made_up[name]) for name in whole)
+    results = json.loads((cut / "provenance.json").read_text())["results"]
+    assert results["episodes"] == 4 and results["loss"] > 0
+    assert torch.load(cut / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 5
+
+
+def test_a_state_at_the_end_without_a_policy_is_told(workspace, rollouts):
+    fit.main([*rollouts, "name=done"])
+    provenance = workspace / "runs/done/provenance.json"
+    told = {k: v for k, v in json.loads(provenance.read_text()).items() if k != "finished"}
+    provenance.write_text(json.dumps(told))
+    with pytest.raises(ValueError, match="at the end of training, from which nothing goes on"):
+        fit.main([*rollouts, "name=done"])
+
+
+def test_the_last_state_knows_which_the_best_is(workspace, rollouts, monkeypatch):
+    begin = PolicyModule.on_train_batch_start
+
+    def dies(module, *batch):
+        if module.trainer.global_step == 3:
+            raise RuntimeError("out of power")
+        begin(module, *batch)
+
+    monkeypatch.setattr(PolicyModule, "on_train_batch_start", dies)
+    with pytest.raises(RuntimeError, match="out of power"):
+        fit.main([*rollouts, "name=cut"])
+    best, last = (
+        torch.load(workspace / f"runs/cut/checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last")
+    )
+    score = last["callbacks"]["RunCheckpoint(best)"]["best_model_score"]
+    assert score.item() == pytest.approx(best["state_dict"]["loss_smoothed"].item())
+
+
+def test_a_policy_the_benchmark_cannot_roll_out_is_refused_before_training(workspace, rollouts):
+    overlay = OVERLAY.replace("{diary: diary.txt}", "{diary: diary.txt, replan_every: 8}")
+    (workspace / "rollouts.yaml").write_text(overlay)
+    with pytest.raises(ValueError, match="replan_every is 8, but the policy's chunks hold 2 actions"):
+        fit.main([*rollouts, "name=short", "model.head.init_args.horizon=2"])
+    assert not (workspace / "runs/short/checkpoints").exists() and not (workspace / "diary.txt").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from la4vla.data.mixture import MixtureDataModule, Source
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.flops import Pass, step_flops
 from la4vla.models.heads.flow_matching import FlowMatchingHead
+from la4vla.training.callbacks.export import Export
 from la4vla.training.callbacks.throughput import Throughput
 from la4vla.training.machine import matrix_peak
 from la4vla.training.module import PolicyModule
@@ -77,10 +80,24 @@ def test_a_fit_logs_its_speed_and_its_use_of_the_machine(workspace, short, monke
         assert 10 * samples < tokens <= sum(run.rows * run.length for run in runs) * (1 + 1e-4)
 
 
+def test_what_callbacks_do_between_two_steps_is_no_waiting_for_data(workspace, short, monkeypatch):
+    monkeypatch.setattr(Export, "on_train_batch_end", lambda *_: time.sleep(1))
+    fit.main([str(ROOT / "recipes/la.yaml"), *WORDS, "name=slow", "trainer.callbacks=null"])
+    results = json.loads((workspace / "runs/slow/provenance.json").read_text())["results"]
+    assert results["data_wait_share"] < 0.5
+
+
 def test_a_head_that_cannot_count_still_trains(workspace, short):
     fit.main([str(ROOT / "recipes/common_start.yaml"), *WORDS, "name=aligned"])
     rows = table(workspace / "runs/aligned")
     assert len(rows) == 2 and "mfu" not in rows[0] and rows[0]["peak_memory_gb"]
+
+
+def test_a_resumed_run_tells_of_all_its_steps():
+    before, after = Throughput(), Throughput()
+    before.samples, before.waited_s, before.busy_s = 100.0, 1.0, 4.0
+    after.load_state_dict(before.state_dict())
+    assert (after.samples_per_s, after.data_wait_share) == (20.0, 0.2)
 
 
 def test_the_hook_is_gone_and_counts_no_rollout(small_module):

@@ -31,8 +31,9 @@ class DirectionCheck(Callback):
         self.report: Any = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Have the segments there before hours are spent on a policy to check."""
+        """Have the segments there, and cases among them, before hours are spent on a policy to check."""
         ensure_built(self.shards)
+        self._check = DirectionFollowing(self.shards, cases=self.cases, seed=self.seed)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the finished policy."""
@@ -41,7 +42,6 @@ class DirectionCheck(Callback):
         policy = whole_policy(pl_module)
         if not trainer.is_global_zero:
             return
-        check = DirectionFollowing(self.shards, cases=self.cases, seed=self.seed)
-        found = check.run(policy)
+        found = self._check.run(policy)
         self.results = {"direction_following": found}
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")

@@ -8,6 +8,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 
+from la4vla.models.policy import Policy
 from la4vla.training.callbacks.loss_plot import plot_loss
 from la4vla.training.callbacks.throughput import Throughput
 from la4vla.training.report import run_table
@@ -29,10 +30,13 @@ class Export(Callback):
         """Write everything; of the checkpoint every process has its part, the rest is for the first one."""
         if trainer.interrupted:
             return
-        trainer.save_checkpoint(self.run.checkpoints / "last.ckpt")
         policy = whole_policy(pl_module)
-        if not trainer.is_global_zero:
-            return
+        if trainer.is_global_zero:
+            self._export(trainer, policy)
+        # Only now: nothing resumes at the last step, and until here there may be something left to do.
+        trainer.save_checkpoint(self.run.checkpoints / "last.ckpt")
+
+    def _export(self, trainer: Trainer, policy: Policy) -> None:
         for logger in trainer.loggers:
             logger.finalize("success")
         plot_loss(sorted(self.run.folder.glob("csv/*/metrics.csv")), self.run.folder / "loss.png")

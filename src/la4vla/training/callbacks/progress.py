@@ -26,6 +26,7 @@ class ProgressLines(Callback):
     def __init__(self, lines: int = 10) -> None:
         self.lines = lines
         self._began = (0.0, 0)
+        self._told = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -35,8 +36,9 @@ class ProgressLines(Callback):
         """Print when another tenth is done."""
         step, total = trainer.global_step, trainer.max_steps
         done = step - self._began[1]
-        if done <= 0 or step % max(1, total // self.lines) or not trainer.is_global_zero:
+        if done <= 0 or step == self._told or step % max(1, total // self.lines) or not trainer.is_global_zero:
             return
+        self._told = step
         left = (perf_counter() - self._began[0]) / done * (total - step)
         loss = trainer.callback_metrics.get("loss")
         rate = trainer.callback_metrics.get("samples_per_s")

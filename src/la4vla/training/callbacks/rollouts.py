@@ -12,6 +12,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.report import table
 from la4vla.evaluation.result import BenchmarkResult
+from la4vla.evaluation.suitability import check_policy
+from la4vla.training.module import policy_module
 from la4vla.training.whole import whole_policy
 
 
@@ -43,6 +45,11 @@ class BenchmarkRollouts(Callback):
         self.report: Any = None
         self.best: dict[str, float] = {}
         self._done_at = 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a policy that the benchmark cannot roll out before hours are spent on it."""
+        wanted = self.benchmark
+        check_policy(policy_module(pl_module).policy, wanted.embodiment.name, wanted.view, wanted.replan_every)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Run where the step asks for it."""

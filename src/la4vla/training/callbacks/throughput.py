@@ -43,7 +43,7 @@ class Throughput(Callback):
         self.samples = self.waited_s = self.busy_s = 0.0
         self.results: dict[str, float] = {}
         self._seen = 0
-        self._ended = self._started = 0.0
+        self._started = 0.0
         self._window = [0.0, 0.0, 0.0]
         self._runs: list[Pass] = []
         self._tokens: list[Tensor] = []
@@ -58,6 +58,14 @@ class Throughput(Callback):
     def data_wait_share(self) -> float:
         """Share of the time spent waiting for the loader, in [0, 1]."""
         return self.waited_s / max(self.waited_s + self.busy_s, 1e-9)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured so far, so that a resumed run tells of all of it."""
+        return {"samples": self.samples, "waited_s": self.waited_s, "busy_s": self.busy_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.samples, self.waited_s, self.busy_s = (state_dict[name] for name in ("samples", "waited_s", "busy_s"))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what goes through the backbone: only it knows how long prompts are."""
@@ -78,7 +86,9 @@ class Throughput(Callback):
         """The batch is done."""
         now, self._seen = perf_counter(), self._seen + 1
         if self._seen > self.skip:
-            spent = (len(batch) * trainer.world_size, self._started - self._ended, now - self._started)
+            # What other callbacks did after the step before, rollouts or a checkpoint, is no waiting for data.
+            waited_s = self._started - policy_module(pl_module).batch_ended_s
+            spent = (len(batch) * trainer.world_size, waited_s, now - self._started)
             self.samples, self.waited_s, self.busy_s = (
                 a + b for a, b in zip((self.samples, self.waited_s, self.busy_s), spent, strict=True)
             )
@@ -87,7 +97,6 @@ class Throughput(Callback):
                 self._log(trainer, pl_module)
         else:
             self._runs, self._tokens = [], []
-        self._ended = perf_counter()
 
     def _note(self, backbone: nn.Module, inputs: tuple[Batch], tokens: Tokens) -> None:
         if backbone.training:  # a rollout between two steps is none of them
