@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 
 import pytest
 
@@ -123,6 +124,43 @@ def test_what_waits_is_nobody_elses_rating(serve, card, windows):
     page.locator("#who").get_by_text("anna", exact=True).wait_for()
     page.locator("#saved").get_by_text("saved", exact=True).wait_for()
     assert {(r.annotator, r.segment) for r in store.ratings()} >= {("anna", segment)}
+
+
+@pytest.mark.browser
+def test_two_pages_of_one_annotator_keep_each_others_ratings(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    first = windows["anna"]
+    second = first.context.new_page()
+    for page in (first, second):
+        page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+        page.locator("#stage[data-segment]").wait_for()
+    segment = first.locator("#stage").get_attribute("data-segment")
+    server.kill()
+    for page, n in ((first, 1), (second, 2)):
+        rate(page, "anna", segment, n)
+        page.get_by_text("server away, 1 kept here").wait_for()
+    first.close()
+    server.start()
+    second.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    second.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    with sqlite3.connect(card.with_suffix(".ratings.sqlite")) as store:
+        # the first page's rating arrived too, though a later one of the same segment counts
+        assert store.execute("select count(*) from ratings").fetchone() == (2,)
+
+
+@pytest.mark.browser
+def test_a_rating_the_server_refuses_does_not_count(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    page.locator("#yours").get_by_text(re.compile("^0 of")).wait_for()
+    segment = page.locator("#stage").get_attribute("data-segment")
+    answer = {"status": 400, "json": {"error": "The segment is another one now."}}
+    page.route("**/api/ratings", lambda route: route.fulfill(**answer))
+    rate(page, "anna", segment, 1)
+    page.get_by_text("Not saved: The segment is another one now.").wait_for()
+    page.locator("#yours").get_by_text(re.compile("^0 of")).wait_for()
 
 
 @pytest.mark.browser

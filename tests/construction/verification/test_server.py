@@ -55,6 +55,16 @@ def test_no_answered_rating_is_lost_when_the_server_is_killed(serve, card, tmp_p
     }
 
 
+def test_a_rating_of_a_segment_that_is_another_one_now_is_refused(shared):
+    segment = sign_in(shared, "anna")["queue"][0]
+    clip = shared.ask(f"/api/clips/{segment}", token=shared.tokens["anna"])[1]
+    seen = {"length": clip["stop"] - clip["start"], "instruction": clip["instruction"]}
+    for other in ({"length": seen["length"] + 1}, {"instruction": "Fly away"}):
+        status, answer = give(shared, "anna", segment, 1, **{**seen, **other})
+        assert status == 400 and "is another one now than the one that was rated" in answer["error"]
+    assert segment not in sign_in(shared, "anna")["ratings"]
+
+
 def test_clips_are_what_the_set_holds(shared):
     shards = Shards(shared.card.with_suffix("") / "vla")
     token = shared.tokens["anna"]

@@ -101,10 +101,16 @@ class Desk:
 
         Raises:
             LookupError: If there is no such segment.
-            ValueError: If a score is out of range, or the boundaries would leave what is recorded or pass each other.
+            ValueError: If a score is out of range, the boundaries would leave what is recorded or pass each other, or
+                another segment was shown than the one that has this key now.
         """
         rating = Rating.from_json({**values, "annotator": name, "rated_at": now()})
         clip = self.clip(rating.segment)
+        if self._stray(rating):
+            raise ValueError(
+                f"The segment {rating.segment} is another one now than the one that was rated: reload the page and "
+                "rate it anew."
+            )
         start, stop = clip.start + rating.shift_start, clip.stop + rating.shift_stop
         if not clip.first <= start < stop <= clip.last:
             raise ValueError(

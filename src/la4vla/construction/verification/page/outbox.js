@@ -1,32 +1,42 @@
 // What was decided here and is not yet known to be on the server's disk. It survives a reload and a server that is away.
+// Each entry has a place of its own in the browser's storage, so that two pages of one annotator keep theirs apart.
 
 const RETRY_MS = 1000;
 
 export class Outbox {
   /** `send(entry)` resolves when the server has kept it; rejects with {retry: true} when the server is away. */
   constructor(name, send, changed) {
-    Object.assign(this, { name, send, changed, busy: false, away: false });
-    this.entries = JSON.parse(localStorage.getItem(name) ?? "[]");
+    Object.assign(this, { name, send, changed, busy: false, away: false, latest: 0 });
+    const kept = Object.keys(localStorage).filter((key) => key.startsWith(`${name} `)).sort();
+    this.entries = kept.map((key) => JSON.parse(localStorage.getItem(key)));
     this.flush();
   }
 
   put(entry) {
-    this.entries.push(entry);
-    this.keep();
+    // The storage is sorted by names: what was said first goes first.
+    this.latest = Math.max(Date.now(), this.latest + 1);
+    const dated = { ...entry, at: this.latest };
+    this.entries.push(dated);
+    localStorage.setItem(this.place(dated), JSON.stringify(dated));
+    this.changed();
     this.flush();
+  }
+
+  place(entry) {
+    return `${this.name} ${entry.at} ${entry.kind} ${entry.request}`;
   }
 
   /** Remove an entry that was not sent yet; false where it is on its way or gone. */
   recall(request) {
     const at = this.entries.findIndex((entry) => entry.kind === "rate" && entry.request === request);
     if (at < 0 || (at === 0 && this.busy)) return false;
-    this.entries.splice(at, 1);
-    this.keep();
+    this.drop(at);
     return true;
   }
 
-  keep() {
-    localStorage.setItem(this.name, JSON.stringify(this.entries));
+  drop(at) {
+    const [entry] = this.entries.splice(at, 1);
+    localStorage.removeItem(this.place(entry));
     this.changed();
   }
 
@@ -51,8 +61,7 @@ export class Outbox {
         }
         // The server has read it and will never take it; send() has told why.
       }
-      this.entries.shift();
-      this.keep();
+      this.drop(0);
     }
     this.busy = false;
     this.changed();

@@ -59,7 +59,10 @@ async function send(entry) {
     // What counts now may be an earlier rating of the same clip, which only the server knows.
     if (entry.kind === "withdraw") await relearn();
   } catch (fault) {
-    if (!fault.retry) toast(`Not saved: ${fault.message}`, 15000);
+    if (!fault.retry) {
+      toast(`Not saved: ${fault.message}`, 15000);
+      if (entry.kind === "rate") forget(entry);
+    }
     if (fault.status === 401) signOut(fault.message);
     throw fault;
   }
@@ -142,8 +145,10 @@ async function open(index, kept) {
   showDraft();
   const slow = setTimeout(() => ($("curtain").textContent = "Waiting for the clip …"), 250);
   try {
-    const found = await fetchClip(segment);
-    if (facts.queue[at] !== segment) return;
+    const promise = fetchClip(segment);
+    const found = await promise;
+    // Meanwhile another clip may have been asked for, and this one closed.
+    if (facts.queue[at] !== segment || ahead.get(segment) !== promise) return;
     clip = found;
     $("curtain").textContent = "";
     $("stage").dataset.segment = segment;
@@ -184,6 +189,8 @@ function finished() {
   showDraft();
 }
 
+/** What tells the server whether the segment of that key is still the one that is rated here. */
+const shown = () => ({ length: clip.stop - clip.start, instruction: clip.instruction });
 const boundaries = () => [clip.start + draft.shift_start, clip.stop + draft.shift_stop];
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
@@ -291,6 +298,13 @@ function note({ request, rating }) {
   history.push({ request, segment: rating.segment });
 }
 
+/** Take back what note() did: the server will never have this rating. */
+function forget({ request, rating }) {
+  if (facts.ratings[rating.segment]?.request === request) delete facts.ratings[rating.segment];
+  history = history.filter((entry) => entry.request !== request);
+  showDraft();
+}
+
 function score(name, value) {
   if (!draft) return;
   draft[name] = value;
@@ -310,7 +324,7 @@ const does = {
     const before = facts.ratings[draft.segment];
     if (!before || Object.keys(draft).some((field) => draft[field] !== before[field])) {
       const request = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("-");
-      const entry = { kind: "rate", request, rating: { ...draft } };
+      const entry = { kind: "rate", request, rating: { ...draft, ...shown() } };
       note(entry);
       outbox.put(entry);
     }
@@ -327,7 +341,7 @@ const does = {
     const now = event.shiftKey ? stop : start;
     const moved = Math.max(Math.min(low, now), Math.min(Math.max(high, now), now + by));
     if (moved === now) {
-      const wall = event.shiftKey === (by > 0) ? "Nothing more is recorded there in this set." : "A segment keeps at least one step.";
+      const wall = event.shiftKey === (by > 0) ? "Nothing more is recorded there in this set." : `A segment keeps at least ${facts.nudge_steps === 1 ? "one step" : `${facts.nudge_steps} steps`}.`;
       return toast(`The ${event.shiftKey ? "end" : "start"} cannot move further. ${wall}`);
     }
     draft[name] += moved - now;

@@ -39,6 +39,7 @@ export class Player {
   }
 
   tick(now) {
+    requestAnimationFrame((next) => this.tick(next));
     const passed = Math.min(0.1, (now - this.then) / 1000);
     this.then = now;
     if (this.clip) {
@@ -46,7 +47,6 @@ export class Player {
       this.draw();
       this.moved(this.at, now);
     }
-    requestAnimationFrame((next) => this.tick(next));
   }
 
   advance(passed) {
