@@ -116,6 +116,6 @@ def test_bad_names_and_strategies_are_refused(module, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ValueError, match=r"la4vla\[lora\]"):
         LoRA().adapt(plain)
-    monkeypatch.setattr(PolicyModule, "trainer", type("trainer", (), {"strategy": FullShard()}))
+    monkeypatch.setattr(PolicyModule, "trainer", type("trainer", (), {"strategy": FullShard(), "precision": "32-true"}))
     with pytest.raises(ValueError, match=r"leave out lora\.yaml, or use ddp\.yaml"):
         module.setup("fit")
