@@ -20,7 +20,6 @@ class RunCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, name: str, folder: Path, every_n_steps: int, monitor: str | None = None) -> None:
-        self.name = name
         super().__init__(
             dirpath=folder,
             filename=name,
@@ -33,7 +32,7 @@ class RunCheckpoint(ModelCheckpoint):
     @property
     def state_key(self) -> str:
         """One key per file, so that what was best so far is known after a resume with another interval."""
-        return f"{type(self).__qualname__}({self.name})"
+        return f"{type(self).__qualname__}({self.filename})"
 
 
 class ResumePoint(RunCheckpoint):

@@ -118,7 +118,8 @@ class Recipe(LightningCLI):
         Raises:
             ValueError: If the run's folder holds a run of another configuration, of other data or after another run.
         """
-        if self.run.state(self._made_from()) != "finished":
+        self.made_from = self._made_from()
+        if self.run.state(self.made_from) != "finished":
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -145,7 +146,7 @@ class Recipe(LightningCLI):
             "name": self.run.folder.name,
             "command": ["python", "-m", "la4vla.fit", *self.words],
             "predecessor": module.predecessor,
-            "made_from": self._made_from(),
+            "made_from": self.made_from,
             "begins_from": module.inherited,
             "seed": self.config.seed_everything,
             "effective_batch": batch,
