@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.lerobot_body import embodiment_of
+from la4vla.data.readers.lerobot_cameras import colour_cameras, feature_axes
 from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
 from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
+from la4vla.data.readers.packages import require
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.data.video import VideoClip
 from la4vla.schema.embodiment import Embodiment
@@ -58,13 +61,14 @@ class LeRobotReader(Reader):
         size_px: int = 224,
         frame_every: int = 1,
     ) -> None:
+        require("Reading LeRobot data sets", "pyarrow", "av")
         if size_px < 1 or frame_every < 1:
             raise ValueError(f"size_px and frame_every must be at least 1, got {size_px} and {frame_every}.")
         self.root, self.frame_every, self.size_px = root, frame_every, size_px
         self._felt, self._done = tuple(proprioception), tuple(actions)
         meta = read_meta(root)
         _check_columns(meta, [*self._felt, *self._done])
-        videos = _videos(meta, cameras, embodiment)
+        videos, left_out = colour_cameras(meta, cameras, embodiment)
         if embodiment is None:
             stroke = None if gripper_open is None or gripper_closed is None else (gripper_open, gripper_closed)
             embodiment = embodiment_of(meta, self._felt, self._done, tuple(videos), stroke)
@@ -73,8 +77,11 @@ class LeRobotReader(Reader):
         _check_body(meta, embodiment, self._felt, self._done)
         self.view: ViewProfile | None = None
         if self._videos:
-            shots = tuple(Shot(camera, _height_px(meta, key)) for camera, key in self._videos.items())
+            heights = {camera: feature_axes(meta.features[key])[0] for camera, key in self._videos.items()}
+            shots = tuple(Shot(camera, height or size_px) for camera, height in heights.items())
             self.view = ViewProfile(f"{embodiment.name}_{size_px}", shots, size_px)
+        for sentence in left_out:
+            Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
 
     def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:
         """Keys in the order of the data set; ``tasks`` holds instructions or their slugs.
@@ -137,7 +144,9 @@ class LeRobotReader(Reader):
                     path, entry.length, fps, start_s, every, size_px, episode=name, camera=camera
                 )
             else:
-                clip = LeRobotPictures(entry.data, key, entry.index, entry.length, every, size_px, name, camera)
+                clip = LeRobotPictures(
+                    Path(self.root), entry.data, key, entry.index, entry.length, every, size_px, name, camera
+                )
             clip.check()
             clips[camera] = clip
         return clips
@@ -174,18 +183,6 @@ def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
             raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {known}.")
 
 
-def _videos(meta: LeRobotMeta, cameras: Mapping[str, str] | None, body: Embodiment | None) -> dict[str, str]:
-    """By camera name the video key."""
-    known = {key.removeprefix("observation.images.").replace(".", "_"): key for key in meta.camera_keys}
-    chosen = dict(cameras) if cameras is not None else known
-    if cameras is None and body is not None:
-        chosen = {name: known.get(name, name) for name in body.cameras}
-    for name, key in chosen.items():
-        if key not in meta.camera_keys:
-            raise ValueError(f"Camera {name} wants the video {key!r}; {meta.root} has {', '.join(meta.camera_keys)}.")
-    return chosen
-
-
 def _in_order(videos: Mapping[str, str], body: Embodiment) -> dict[str, str]:
     """``videos`` in the order of the embodiment's cameras."""
     if not set(videos) <= set(body.cameras):
@@ -206,12 +203,6 @@ def _check_body(meta: LeRobotMeta, body: Embodiment, felt: Sequence[str], done: 
                 f"The columns {' + '.join(columns)} have {width} dimensions, the {what} of embodiment {body.name} "
                 f"{len(names)}."
             )
-
-
-def _height_px(meta: LeRobotMeta, key: str) -> int:
-    feature = meta.features[key]
-    names = feature.get("names")
-    return int(feature["shape"][names.index("height") if isinstance(names, list) and "height" in names else 0])
 
 
 def _check_known(wanted: set[str], known: set[str], root: str) -> None:

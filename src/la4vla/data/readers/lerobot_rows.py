@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from la4vla.data.readers.checked_text import checked_text
 from la4vla.data.readers.lerobot_meta import EpisodeEntry
 from la4vla.data.readers.lerobot_tables import one_line
 from la4vla.data.unusable import UnusableEpisode
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
 # A time stamp may lie this far from its step, as a fraction of the time between steps.
 TOLERANCE = 0.25
