@@ -117,7 +117,7 @@ def test_from_a_hub(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path
 
 
 def test_what_a_hub_does_not_hold(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^authors/none is no folder, and the hub did not answer for authors/none: 404 [^\n]*"):
+    with pytest.raises(ValueError, match=r"^authors/none is no folder, and the hub did not answer for .*: 404"):
         main(["authors/none", *words[1:]])
     with pytest.raises(ValueError, match=r"^vlm=authors/none is no folder, and the hub did not answer"):
         main([*words[:2], "vlm=authors/none", words[3]])

@@ -50,8 +50,8 @@ def reaching(repository: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, *TRANSPORT) as error:
         raise OSError(
-            f"the hub did not answer for {repository}: {first_line(error).rstrip('.')}; check its name, the network, and "
-            "the token if it is private."
+            f"the hub did not answer for {repository}: {first_line(error).rstrip('.')}; check its name, the network, "
+            "and the token if it is private."
         ) from error
 
 

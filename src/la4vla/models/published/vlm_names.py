@@ -24,7 +24,7 @@ def repository(name: object) -> str | None:
 
 
 def from_official(name: object) -> str | None:
-    """The id in transformers' layout of what the official code calls ``name``; None where that is a folder or nothing."""
+    """The id in transformers' layout of what the official code calls ``name``; None if that is a folder or nothing."""
     found = repository(name)
     return found and found.removesuffix(SUFFIX) + SUFFIX
 
