@@ -34,7 +34,7 @@ class Card:
         reader: Where demonstrations come from.
         exports: The shard sets, by name. Exports that share demonstrations are written in one pass.
         segmenter: What cuts them into atomic actions; needed by exports of segments.
-        consistency: The check that a segment must pass.
+        consistency: The check that a segment must pass; None keeps every segment.
         jpeg_quality: From 1 to 100; 95 shows no artefacts at 64 pixels.
         episodes_per_shard: Demonstrations in one shard, the unit of parallel work and of resuming.
         processes: Worker processes; None takes one per available core.
@@ -45,13 +45,14 @@ class Card:
         dry_run: Say what segmenting would cost and build nothing.
 
     Raises:
-        ValueError: If a number is out of range, an export of segments has no segmenter, or one of frames no view.
+        ValueError: If a number is out of range, an export of segments has no segmenter, one of frames no view, or too
+            little is known of the body to segment.
     """
 
     reader: Reader
     exports: dict[str, Export]
     segmenter: Segmenter | None = None
-    consistency: Consistency = field(default_factory=Consistency)
+    consistency: Consistency | None = field(default_factory=Consistency)
     jpeg_quality: int = 95
     episodes_per_shard: int = 20
     processes: int | None = None
@@ -73,6 +74,10 @@ class Card:
             if export.frames and self.reader.view is None:
                 raise ValueError(f"Export {name!r} wants frames, but the reader has no view.")
             self.reader.keys(export.tasks, export.episodes)
+        if self.segmenter is not None and any(export.unit == "segment" for export in self.exports.values()):
+            self.segmenter.check(self.reader.embodiment)
+            if self.consistency is not None:
+                self.consistency.check(self.reader.embodiment)
 
     @property
     def builders(self) -> Executor:

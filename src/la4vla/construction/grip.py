@@ -66,15 +66,9 @@ def _command(episode: Episode, opening: np.ndarray) -> np.ndarray:
     body = episode.embodiment
     if body.gripper_action is None:
         return 1.0 - 2.0 * opening if body.gripper is not None else -np.ones(len(episode))
-    command = episode.actions[:, body.gripper_action].astype(np.float64)
-    way = body.gripper_action_closed - body.gripper_action_open
-    scaled: np.ndarray = 2.0 * (command - body.gripper_action_open) / way - 1.0
-    return scaled
+    return body.closing_of(episode.actions)
 
 
 def _opening(episode: Episode) -> np.ndarray:
     body = episode.embodiment
-    if body.gripper is None:
-        return np.zeros(len(episode))
-    opening = episode.proprioception[:, body.gripper].astype(np.float64)
-    return (opening - body.gripper_closed) / (body.gripper_open - body.gripper_closed)
+    return np.zeros(len(episode)) if body.gripper is None else body.opening_of(episode.proprioception)

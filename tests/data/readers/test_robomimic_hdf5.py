@@ -130,6 +130,8 @@ def test_a_damaged_chunk_leaves_one_demonstration_out(robomimic):
         (np.bytes_(b'{"language_instruction": "\xd6ffne"}'), r"instruction not UTF-8.*b'\\xd6ffne'"),
         ('{"language_instruction"', "no instruction.*holds no language_instruction"),
         ("{}", "no instruction.*holds no language_instruction"),
+        ("[]", "no instruction.*holds no language_instruction"),
+        ('{"language_instruction": null}', "no instruction.*holds no language_instruction"),
     ],
 )
 def test_instructions_that_cannot_be_read_are_told(libero, info, sentence):
@@ -138,6 +140,14 @@ def test_instructions_that_cannot_be_read_are_told(libero, info, sentence):
     reader = LiberoHdf5Reader(str(libero))
     with pytest.raises(UnusableEpisode, match=sentence):
         reader.read(reader.keys()[0], False, Counter())
+
+
+@pytest.mark.parametrize("told", [list("open the drawer"), ["open", "the", "drawer"], ["open the drawer"]])
+def test_an_instruction_in_letters_or_words_is_one_text(libero, told):
+    with h5py.File(libero, "a") as file:
+        file["data"].attrs["problem_info"] = json.dumps({"language_instruction": told})
+    reader = LiberoHdf5Reader(str(libero))
+    assert reader.read(reader.keys()[0], False, Counter()).instruction == "open the drawer"
 
 
 def test_each_bad_demonstration_is_told(libero):

@@ -48,7 +48,7 @@ def embodiment_of(
             f"{meta.root} has a gripper, {felt[gripper]!r}, whose readings go from {low} to {high}, but does not say "
             "which of them is open: give gripper_open and gripper_closed in the card."
         )
-    opened, closed = stroke or (1.0, 0.0)
+    opened, closed = stroke if stroke is not None and gripper is not None else (None, None)
     return Embodiment(
         name=_slug(str(meta.info.get("robot_type") or meta.root.resolve().name)),
         proprioception=tuple(felt),
@@ -60,6 +60,9 @@ def embodiment_of(
         gripper=gripper,
         gripper_open=opened,
         gripper_closed=closed,
+        forward=(1.0, 0.0, 0.0),
+        left=(0.0, 1.0, 0.0),
+        up=(0.0, 0.0, 1.0),
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
-from la4vla.data.readers.lerobot_meta import one_line
+from la4vla.data.readers.lerobot_tables import one_line
 from la4vla.data.unusable import UnusableEpisode
 
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from la4vla.data.readers.checked_text import checked_text
-from la4vla.data.readers.lerobot_meta import EpisodeEntry, one_line
+from la4vla.data.readers.lerobot_meta import EpisodeEntry
+from la4vla.data.readers.lerobot_tables import one_line
 from la4vla.data.unusable import UnusableEpisode
 
 # A time stamp may lie this far from its step, as a fraction of the time between steps.

@@ -52,8 +52,15 @@ class LiberoHdf5Reader(RobomimicHdf5Reader):
         if isinstance(told, bytes):
             told = told.decode(errors="surrogateescape")
         try:
-            text = json.loads(told)["language_instruction"]
-        except (ValueError, KeyError) as error:
+            text = _one_text(json.loads(told)["language_instruction"])
+        except (ValueError, KeyError, TypeError) as error:
             sentence = f"problem_info of {data.file.filename} holds no language_instruction ({error!r})."
             raise UnusableEpisode(name, "no instruction", sentence) from error
-        return "".join(text).strip().strip('"')
+        return text.strip().strip('"')
+
+
+def _one_text(told: str | list[str]) -> str:
+    """An instruction as LIBERO holds it: a text, or the list of its letters; a list of words becomes a text, too."""
+    if isinstance(told, str):
+        return told
+    return ("" if all(len(part) <= 1 for part in told) else " ").join(told)

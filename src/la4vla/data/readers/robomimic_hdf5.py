@@ -26,12 +26,20 @@ ROBOSUITE_PANDA = Embodiment(
     actions=("dx", "dy", "dz", "drx", "dry", "drz", "gripper_effort"),
     cameras=("agentview", "wrist"),
     control_hz=20.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=7,
     gripper_open=0.04,
     gripper_closed=0.0,
     gripper_action=6,
+    gripper_action_open=-1.0,
+    gripper_action_closed=1.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
     orientation=(3, 4, 5, 6),
     orientation_form="quaternion_xyzw",
+    action_form="increment",
 )
 
 
