@@ -9,6 +9,8 @@ from typing import Literal
 from la4vla.cli import RecipeGrammar, run_verb
 
 VLM = "OpenGVLab/InternVL3-1B-hf"
+# Our words, those of the official data configuration, and LeRobot's.
+Word = Literal["bounds", "quantiles", "zscore", "bounds_q99", "normal", "MIN_MAX", "QUANTILES", "MEAN_STD"]
 
 
 class Grammar(RecipeGrammar):
@@ -22,7 +24,7 @@ class Grammar(RecipeGrammar):
 def convert(
     source: str, target: Path, vlm: str = VLM, embodiment: str | None = None,
     view: str | None = None, arm: str | None = None, dataset: str | None = None, category: int | None = None,
-    normalization: Literal["bounds", "quantiles", "zscore"] | None = None, integration_steps: int | None = None,
+    normalization: Word | None = None, integration_steps: int | None = None,
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
     times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot"] | None = None,
 ) -> str:  # fmt: skip

@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from huggingface_hub import HfApi, ModelCardData, snapshot_download
+from huggingface_hub import HfApi, ModelCardData
 
 from la4vla.models.folders import whole_files
 from la4vla.models.heads.base import ActionHead
+from la4vla.models.hub_access import reaching, snapshot
 
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
@@ -64,7 +65,7 @@ def from_pretrained(cls: type[P], source: str | Path, revision: str | None = Non
     """
     if Path(source).is_dir():
         return cls.load(source)
-    return cls.load(snapshot_download(str(source), revision=revision, endpoint=endpoint))
+    return cls.load(snapshot(str(source), revision=revision, endpoint=endpoint))
 
 
 def push_to_hub(
@@ -87,17 +88,21 @@ def push_to_hub(
 
     Returns:
         Address of the commit.
+
+    Raises:
+        OSError: If the hub cannot be reached, or does not take it.
     """
     hub = HfApi(endpoint=endpoint, token=token)
     with tempfile.TemporaryDirectory() as scratch:
         save_pretrained(policy, scratch, repository)
-        hub.create_repo(repository, private=private, exist_ok=True)
-        commit = hub.upload_folder(
-            repo_id=repository,
-            folder_path=scratch,
-            commit_message=message,
-            delete_patterns=["*.safetensors", "backbone/*"],
-        )
+        with reaching(repository):
+            hub.create_repo(repository, private=private, exist_ok=True)
+            commit = hub.upload_folder(
+                repo_id=repository,
+                folder_path=scratch,
+                commit_message=message,
+                delete_patterns=["*.safetensors", "backbone/*"],
+            )
     return str(commit.commit_url)
 
 

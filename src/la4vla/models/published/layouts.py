@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from la4vla.models.normalizer import Normalization
 from la4vla.models.policy import Policy
@@ -14,14 +14,25 @@ from la4vla.models.published.contents import Published
 Layout = Literal["official", "lerobot"]
 
 
-def read(folder: Path, normalization: Normalization | None = None) -> Published:
+WORDS: dict[str, Normalization] = {
+    **{word: word for word in get_args(Normalization)},
+    **official_folder.NORMALIZATIONS,
+    **lerobot_folder.NORMALIZATIONS,
+}
+
+
+def read(folder: Path, normalization: str | None = None) -> Published:
     """What the published checkpoint in ``folder`` holds, used as ``normalization`` says where that is given.
+
+    Args:
+        folder: In one of the published layouts.
+        normalization: A word of ours, of the official data configuration or of LeRobot's; see ``WORDS``.
 
     Raises:
         ValueError: If a file is missing, damaged, or describes another architecture.
     """
     found = lerobot_folder.read(folder) if lerobot_folder.is_lerobot(folder) else official_folder.read(folder)
-    return replace(found, normalization=normalization or found.normalization)
+    return replace(found, normalization=WORDS[normalization] if normalization else found.normalization)
 
 
 def write(policy: Policy, folder: Path, layout: Layout, arm: str | None = None, dataset: str | None = None) -> str:
