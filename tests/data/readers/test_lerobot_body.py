@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -74,6 +76,17 @@ def test_angles_in_degrees_are_no_orientation(lerobot):
     assert made.orientation is made.orientation_form is None and made.position == (0, 1, 2)
 
 
+def test_angles_larger_than_a_turn_are_no_orientation(lerobot):
+    folder, _ = lerobot(columns={STATE: POSE, ACTION: ("dx", "dy", "dz")})
+    assert LeRobotReader(str(folder), size_px=16).embodiment.orientation == (3, 4, 5)
+    for path in folder.glob("data/*/*.parquet"):
+        table = pq.read_table(path)
+        rows = (np.array(table[STATE].to_pylist()) * 100).tolist()
+        pq.write_table(table.set_column(table.column_names.index(STATE), STATE, pa.array(rows)), path)
+    (folder / "meta/info.json").touch()
+    assert LeRobotReader(str(folder), size_px=16).embodiment.orientation is None
+
+
 @pytest.mark.parametrize(
     ("names", "low", "high", "form"),
     [
@@ -81,7 +94,7 @@ def test_angles_in_degrees_are_no_orientation(lerobot):
         (("delta_x", "delta_y", "delta_z"), -0.01, 0.01, "increment"),
         (("x", "y", "z"), 0.1, 0.9, "absolute"),
         (("x", "y", "z"), -0.05, 0.05, None),
-        (("x", "y", "z"), -0.9, -0.1, None),
+        (("x", "y", "z"), -9.0, -8.5, None),
         (("x", "y", "z"), None, None, "absolute"),
         (("x", "dy", "dz"), -0.01, 0.01, None),
     ],

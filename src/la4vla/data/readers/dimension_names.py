@@ -39,7 +39,7 @@ def dimension(name: str) -> Dimension:
     """What ``name`` tells: ``eef_x_m``, ``dx``, ``delta_roll``, ``quat_w``, ``gripper.pos`` and the like."""
     words = set(re.split(r"[^a-z0-9]+", name.lower())) - {""}
     fused = {word[1:] for word in words if word[0] == "d" and word[1:] in (*AXES, *EULER)}
-    delta = bool(fused or words & DELTA)
+    delta = bool(fused or (words & DELTA and words - DELTA))
     return Dimension(_role(words | fused), delta, bool(words & {"deg", "degree", "degrees"}))
 
 

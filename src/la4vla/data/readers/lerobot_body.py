@@ -9,6 +9,7 @@ from typing import Any
 
 from la4vla.data.readers.dimension_names import AXES, EULER, QUATERNION, dimension, find
 from la4vla.data.readers.lerobot_meta import LeRobotMeta
+from la4vla.data.readers.lerobot_ranges import Ranges, ranges_of
 from la4vla.data.readers.stated_facts import StatedFacts
 from la4vla.schema.embodiment import ActionForm, Embodiment
 
@@ -16,8 +17,9 @@ from la4vla.schema.embodiment import ActionForm, Embodiment
 OWN = "la4vla.json"
 FORMS = {3: "euler_xyz", 4: "quaternion_xyzw"}
 SMALL = 0.25  # commands that span less than this share of the positions' range are no poses to go to
+NEAR = 0.01  # in the unit of the positions: what is closer than this is at one place
 Dims = tuple[int, ...] | None
-Ranges = list[tuple[float, float]]
+TURN = 6.3  # no angle in radians is larger
 
 
 def own_embodiment(meta: LeRobotMeta) -> Embodiment | None:
@@ -63,7 +65,7 @@ def derived_embodiment(
     felt = list(stated.proprioception or names_of(meta, proprioception, "proprioception"))
     done = list(stated.actions or names_of(meta, actions, "actions"))
     position, translation = find(felt, AXES), find(done, AXES)
-    orientation = find(felt, QUATERNION) or _in_radians(felt, find(felt, EULER))
+    orientation = find(felt, QUATERNION) or _in_radians(meta, felt, proprioception)
     told: dict[str, Any] = {
         "position": position,
         "translation": translation,
@@ -72,7 +74,7 @@ def derived_embodiment(
         "orientation": orientation,
         "orientation_form": FORMS[len(orientation)] if orientation else None,
         "action_form": _form(
-            done, translation, _ranges(meta, actions, translation), _ranges(meta, proprioception, position)
+            done, translation, ranges_of(meta, actions, translation), ranges_of(meta, proprioception, position)
         ),
     }
     return Embodiment(
@@ -90,24 +92,15 @@ def derived_embodiment(
 
 def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> str | None:
     """A sentence on what a derived embodiment leaves open, and how to state it; None where it leaves nothing open."""
-    facts = [
-        "position",
-        "translation",
-        "action_form",
-        "orientation",
-        "gripper",
-        "gripper_action",
-        "forward",
-        "left",
-        "up",
-    ]
+    facts = ["position", "translation", "action_form", "orientation", "gripper", "gripper_action"]
+    facts += ["forward", "left", "up"]
     facts += ["gripper_open", "gripper_closed"] if body.gripper is not None else []
     facts += ["gripper_action_open", "gripper_action_closed"] if body.gripper_action is not None else []
     missing = [fact for fact in facts if getattr(body, fact) is None]
     if not missing:
         return None
     readings = ""
-    if "gripper_open" in missing and (ranges := _ranges(meta, proprioception, (body.gripper or 0,))):
+    if "gripper_open" in missing and (ranges := ranges_of(meta, proprioception, (body.gripper or 0,))):
         readings = f" (the gripper's readings go from {ranges[0][0]:g} to {ranges[0][1]:g})"
     return (
         f"What {meta.root} names is all that is known of embodiment {body.name}: {', '.join(missing)} are not "
@@ -158,8 +151,12 @@ def _only(found: tuple[int, ...] | None) -> int | None:
     return found[0] if found else None
 
 
-def _in_radians(names: Sequence[str], angles: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    return None if angles and any(dimension(names[i]).degrees for i in angles) else angles
+def _in_radians(meta: LeRobotMeta, names: Sequence[str], columns: Sequence[str]) -> Dims:
+    """The dimensions of roll, pitch and yaw; None without them, and where names or numbers tell degrees."""
+    angles = find(names, EULER)
+    if angles is None or any(dimension(names[i]).degrees for i in angles):
+        return None
+    return None if any(max(-low, high) > TURN for low, high in ranges_of(meta, columns, angles)) else angles
 
 
 def _form(names: Sequence[str], translation: Dims, commands: Ranges, positions: Ranges) -> ActionForm | None:
@@ -172,20 +169,10 @@ def _form(names: Sequence[str], translation: Dims, commands: Ranges, positions: 
     if deltas == {True}:
         return "increment"
     pairs = list(zip(commands, positions, strict=False))
-    apart = any(high < least or low > most for (low, high), (least, most) in pairs)
-    small = bool(pairs) and all(high - low < SMALL * (most - least) for (low, high), (least, most) in pairs)
-    return None if apart or small else "absolute"
-
-
-def _ranges(meta: LeRobotMeta, columns: Sequence[str], dims: Dims) -> Ranges:
-    """Least and greatest value of dimensions of the joined columns; empty where the statistics do not tell them."""
-    low, high = ([v for c in columns for v in _list(meta.stats.get(c, {}).get(end))] for end in ("min", "max"))
-    width = sum(meta.features[column]["shape"][0] for column in columns)
-    return [(float(low[i]), float(high[i])) for i in dims or ()] if len(low) == len(high) == width else []
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    gaps = [(max(low - most, least - high), most - least, high - low) for (low, high), (least, most) in pairs]
+    apart = any(gap > span + width + NEAR for gap, span, width in gaps)
+    small = [width < SMALL * span for _, span, width in gaps if span > NEAR]
+    return None if apart or (small and all(small)) else "absolute"
 
 
 def _slug(text: str) -> str:
