@@ -96,6 +96,11 @@ class VideoClip(Sequence[np.ndarray]):
         self._passing = wanted, picture, pictures
         return picture
 
+    def rate(self) -> float | None:
+        """Pictures per second that the file tells, or None; raises UnusableEpisode where it cannot be opened."""
+        with self._opened() as (_, stream):
+            return None if stream.average_rate is None else float(stream.average_rate)
+
     def check(self) -> None:
         """Check, without decoding, that the file holds one picture for every step, at its time.
 

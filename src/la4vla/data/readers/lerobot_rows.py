@@ -49,6 +49,18 @@ def episode_rows(entry: EpisodeEntry, columns: Sequence[str], fps: float, key: s
     return {**rows, "task_index": table["task_index"].to_numpy()}
 
 
+def episode_times(entry: EpisodeEntry, key: str) -> np.ndarray:
+    """``(T,)`` float64: the time stamps of an episode in seconds.
+
+    Raises:
+        UnusableEpisode: If they cannot be read.
+    """
+    times = _episode(entry, ("episode_index", "timestamp"), key)["timestamp"]
+    if not pa.types.is_floating(times.type) or times.null_count:
+        raise UnusableEpisode(key, "broken data", f"timestamp holds {times.type}, expected a number in every row.")
+    return times.to_numpy().astype(np.float64)
+
+
 def _episode(entry: EpisodeEntry, columns: tuple[str, ...], key: str) -> pa.Table:
     if not entry.data.is_file():
         raise UnusableEpisode(key, "missing data", f"there is no file {entry.data}.")
