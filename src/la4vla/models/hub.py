@@ -55,7 +55,7 @@ def from_pretrained(cls: type[P], source: str | Path, revision: str | None = Non
 
     Args:
         cls: Class of the policy.
-        source: A folder that exists, else a repository's id, ``owner/name``.
+        source: A folder or a trainer's checkpoint that exists, else a repository's id, ``owner/name``.
         revision: Branch, tag or commit of a repository.
         endpoint: Address of another hub than huggingface.co.
 
@@ -63,7 +63,7 @@ def from_pretrained(cls: type[P], source: str | Path, revision: str | None = Non
         ValueError: If the folder, or what the repository holds, is no policy.
         OSError: If the repository cannot be reached or found.
     """
-    if Path(source).is_dir():
+    if Path(source).exists():
         return cls.load(source)
     return cls.load(snapshot(str(source), revision=revision, endpoint=endpoint))
 
