@@ -96,6 +96,9 @@ def test_a_checkpoint_of_a_run_goes_out_as_a_policy_does(words: list[str], tmp_p
     main([str(checkpoint), str(tmp_path / "back")])
     before, after = (load_tensors(folder / WEIGHTS) for folder in (tmp_path / "source", tmp_path / "back"))
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    main([str(checkpoint), str(tmp_path / "ours"), "layout=la4vla"])
+    ours = Policy.load(tmp_path / "ours").state_dict()
+    assert ours.keys() == policy.state_dict().keys() and all(ours[k].equal(v) for k, v in policy.state_dict().items())
     with pytest.raises(ValueError, match=r"last\.ckpt is a policy already: .* leave out vlm=\.$"):
         main([str(checkpoint), str(tmp_path / "other"), "vlm=other"])
     with pytest.raises(ValueError, match=r"^There is no checkpoint .*best\.ckpt: name one"):

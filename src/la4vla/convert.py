@@ -26,7 +26,7 @@ def convert(
     view: str | None = None, arm: str | None = None, dataset: str | None = None, category: int | None = None,
     normalization: Word | None = None, integration_steps: int | None = None,
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
-    times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot"] | None = None,
+    times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot", "la4vla"] | None = None,
 ) -> str:  # fmt: skip
     """Write a policy if ``source`` is a published checkpoint, a published layout if it is a policy, and say so."""
     from la4vla.models.policy import Policy

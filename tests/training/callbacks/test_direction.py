@@ -9,6 +9,8 @@ import pytest
 
 from la4vla import fit
 from la4vla.data.shards import Shards
+from la4vla.models.model_card import card
+from la4vla.models.policy import Policy
 
 ROOT = Path(__file__).parents[3]
 WORDS = [
@@ -32,6 +34,8 @@ def test_missing_segments_are_built_from_their_card(workspace):
     fit.main(WORDS)
     assert len(Shards(workspace / "shards/metaworld/heldout_la")) > 2
     assert "direction_following" in (workspace / "runs/checked/provenance.json").read_text()
+    told = card(Policy.load("runs/checked/policy"), "me/checked")
+    assert "on segments of shards/metaworld/heldout_la" in told and "| conflicting proprioception |" in told
 
 
 def test_segments_that_cannot_be_built_stop_before_training(workspace):

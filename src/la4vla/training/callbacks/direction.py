@@ -43,5 +43,5 @@ class DirectionCheck(Callback):
         if not trainer.is_global_zero:
             return
         found = self._check.run(policy)
-        self.results = {"direction_following": found}
+        self.results = {"direction_following": found, "direction_shards": self.shards}
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")
