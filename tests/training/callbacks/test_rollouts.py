@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from la4vla import fit
 from la4vla.evaluation.outcomes import read_outcomes
+from la4vla.models.model_card import card
 from la4vla.models.policy import Policy
 from la4vla.training.callbacks.export import Export
 from la4vla.training.module import PolicyModule
@@ -66,6 +67,8 @@ def test_a_resumed_run_with_rollouts_equals_an_uninterrupted_one_without(workspa
     assert [outcome.success for outcome in outcomes] == [True, False, True, False]
     results = json.loads((workspace / "runs/with/provenance.json").read_text())["results"]
     assert (results["success_rate"], results["episodes"], results["retries"]) == (0.5, 4, 0)
+    assert (results["benchmark"], results["measured_at_step"], results["seeds"]) == ("still", 5, [0, 1])
+    assert "Success in still: 50.0 %" in card(Policy.load(workspace / "runs/with/policy"), "me/with")
     assert results["best_success"] == {"success_rate": 0.5, "step": 2}  # later ones were no better
     with (workspace / "runs/without/csv/version_0/metrics.csv").open() as file:
         rates = [row["learning_rate/head"] for row in csv.DictReader(file) if row["learning_rate/head"]]

@@ -46,7 +46,7 @@ class DirectionCheck(Callback):
         if not trainer.is_global_zero:
             return
         found = self._check.run(policy)
-        self.results = {"direction_following": found}
+        self.results = {"direction_following": found, "direction_shards": self.shards}
         metrics = {
             f"direction_following/{condition}/{name}": measured[name]
             for condition, measured in found.items()

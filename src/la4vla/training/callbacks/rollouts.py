@@ -95,6 +95,9 @@ class BenchmarkRollouts(Callback):
         """What provenance, closing report and loggers hear of a result; its pooled success rate."""
         pooled = result.summary.pooled
         self.results = {
+            "benchmark": self.benchmark.name,
+            "measured_at_step": trainer.global_step,
+            "seeds": sorted({outcome.seed for outcome in result.outcomes}),
             "success_rate": pooled.rate,
             "success_interval": list(pooled.interval),
             "episodes": pooled.episodes,
