@@ -13,7 +13,7 @@ from rich.console import Console
 
 from la4vla.data.deltas import Deltas
 from la4vla.data.readers.base import Key, Reader
-from la4vla.data.readers.lerobot_cameras import colour_cameras, feature_axes
+from la4vla.data.readers.lerobot_cameras import colour_cameras
 from la4vla.data.readers.lerobot_embodiment import Request, settle, with_stroke
 from la4vla.data.readers.lerobot_meta import VERSIONS, EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
@@ -95,8 +95,7 @@ class LeRobotReader(Reader):
         check_rate(meta)
         self.view: ViewProfile | None = None
         if self._videos:
-            heights = {camera: feature_axes(meta.features[key])[0] for camera, key in self._videos.items()}
-            shots = tuple(Shot(camera, height or size_px) for camera, height in heights.items())
+            shots = tuple(Shot(camera, size_px) for camera in self._videos)  # as a policy sees them, not as recorded
             self.view = ViewProfile(f"{self.embodiment.name}_{size_px}", shots, size_px)
         if meta.version not in VERSIONS:
             told = [f"{root} is of version {meta.version}, newer than the {VERSIONS[-1]} it is read as.", *told]
