@@ -76,7 +76,7 @@ def _success(results: Mapping[str, Any]) -> list[str]:
     when = "" if step == results.get("steps") else f" It is of step {step} of {results.get('steps')}."
     told = (
         f"**Success in {results['benchmark']}: {_percent(results['success_rate'])}** of {results['episodes']} "
-        f"episodes, 95 % interval {_percent(low)} to {_percent(high)}; seeds {_listed(seeds)} of each task.{when}"
+        f"episodes, 95 % interval {_percent(low)} to {_percent(high)}; seeds {_listed(seeds)}.{when}"
     )
     rows = [f"| {task} | {_percent(rate)} |" for task, rate in results["success_by_task"].items()]
     return [told, "", "| task | success |", "|---|---:|", *rows, ""]
