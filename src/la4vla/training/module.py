@@ -121,7 +121,7 @@ class PolicyModule(LightningModule):
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The mean loss over the batch's samples; logs it, and apart for each source of the mixture."""
+        """The mean loss over the batch's samples; logs it, apart for each source, and the rate of each part."""
         assert batch.draw is not None
         # Dropout is then a function of the batch, so that a resumed run repeats it.
         torch.manual_seed(int(batch.draw[0]))
@@ -192,6 +192,8 @@ class PolicyModule(LightningModule):
         self.log("loss_smoothed", self.loss_smoothed, batch_size=len(batch))
         for source, chosen in rows.items():
             self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))
+        for group in self.trainer.optimizers[0].param_groups:
+            self.log(f"learning_rate/{group['part']}", group["lr"], batch_size=len(batch))
 
 
 def is_sharded(policy: Policy) -> bool:

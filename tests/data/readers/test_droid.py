@@ -95,7 +95,7 @@ def test_an_unknown_camera_is_refused(droid):
 def test_the_card_for_any_robot_parses(lerobot):
     folder, _ = lerobot("v3.0", cameras=("front",))
     card = read_card(["shards/lerobot.yaml", f"reader.init_args.root={folder}"]).card
-    assert card.reader.embodiment.gripper_action == 6 and card.reader.view.name == "my_robot_224"
+    assert card.reader.embodiment.gripper_action == 6 and card.reader.view.name == "tiny_arm_224"
 
 
 @pytest.mark.parametrize(("card", "sets"), [("droid", {"la", "vla"}), ("la33k", {"la", "vla"}), ("la33k_v", {"vla"})])

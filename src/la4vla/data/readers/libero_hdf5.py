@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-
-import h5py
+from contextlib import suppress
 
 from la4vla.data.readers.robomimic_hdf5 import RobomimicHdf5Reader
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.simulators.libero_body import LIBERO
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import h5py
 
 ARRAYS = {"agentview": "agentview_rgb", "wrist": "eye_in_hand_rgb"}
 
