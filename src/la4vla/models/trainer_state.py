@@ -108,7 +108,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: take another checkpoint of its run.") from error
     if not _is_described(state):
         raise ValueError(f"{path} does not say what policy its weights are of: name a checkpoint that fit has written.")
-    return state
+    checked: dict[str, Any] = state
+    return checked
 
 
 def _is_described(state: Any) -> bool:
