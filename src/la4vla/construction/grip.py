@@ -64,9 +64,11 @@ class Grip:
 def _command(episode: Episode, opening: np.ndarray) -> np.ndarray:
     """What the gripper is told per step: -1 opens fully, 1 closes fully."""
     body = episode.embodiment
+    felt = 1.0 - 2.0 * opening if body.gripper is not None else -np.ones(len(episode))
     if body.gripper_action is None:
-        return 1.0 - 2.0 * opening if body.gripper is not None else -np.ones(len(episode))
-    return body.closing_of(episode.actions)
+        return felt
+    told = body.closing_of(episode.actions)
+    return np.where(np.isnan(told), felt, told)  # until the first command, the gripper is as it stands
 
 
 def _opening(episode: Episode) -> np.ndarray:

@@ -11,6 +11,7 @@ from la4vla.schema.embodiment_facts import MEANINGS, check_facts
 
 Axis = tuple[float, float, float]
 ActionForm = Literal["increment", "absolute"]
+KEEP_TOLERANCE = 0.05  # of the way between the commands that open and close; a joystick's centre is not exact
 OrientationForm = Literal["axis_angle", "euler_xyz", "quaternion_xyzw"]
 
 
@@ -108,11 +109,19 @@ class Embodiment:
         return opening
 
     def closing_of(self, actions: np.ndarray) -> np.ndarray:
-        """What ``actions``, ``(T, A)``, tell the gripper: ``(T,)`` float64, -1 opens fully and 1 closes fully."""
+        """What the gripper is told in ``actions``, ``(T, A)``: ``(T,)`` float64, -1 opens fully and 1 closes fully.
+
+        A step that leaves the gripper as it is says what the last other one said, and NaN where there was none.
+        """
         command = actions[:, self._stated("gripper_action")].astype(np.float64)
         opened: float = self._stated("gripper_action_open")
-        closing: np.ndarray = 2.0 * (command - opened) / (self._stated("gripper_action_closed") - opened) - 1.0
-        return closing
+        way: float = self._stated("gripper_action_closed") - opened
+        closing: np.ndarray = 2.0 * (command - opened) / way - 1.0
+        if self.gripper_action_keep is None:
+            return closing
+        spoken = np.abs(command - self.gripper_action_keep) > KEEP_TOLERANCE * abs(way)
+        last = np.maximum.accumulate(np.where(spoken, np.arange(len(command)), -1))
+        return np.where(last >= 0, closing[last], np.nan)
 
     @property
     def axes(self) -> np.ndarray:

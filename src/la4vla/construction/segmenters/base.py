@@ -31,6 +31,11 @@ class Segmenter(Protocol):
         """Whether episodes must come with their frames."""
         return False
 
+    @property
+    def metres_per_unit(self) -> float | None:
+        """Metres that a unit of translational action is taken for; None where that does not matter."""
+        return None
+
     def check(self, body: Embodiment) -> None:
         """Refuse a body of which too little is known to segment its episodes, before any is read.
 

@@ -46,6 +46,11 @@ class HybridSegmenter(Segmenter):
         """Whether episodes must come with their frames."""
         return self.segmenter.needs_frames
 
+    @property
+    def metres_per_unit(self) -> float | None:
+        """What the other segmenter takes a unit of translational action for."""
+        return self.segmenter.metres_per_unit
+
     def check(self, body: Embodiment) -> None:
         """Refuse what the other segmenter refuses, and a gripper whose transitions cannot be told."""
         self.segmenter.check(body)

@@ -95,6 +95,11 @@ class KinematicSegmenter(Segmenter):
     rotations: RotationDetector | None = field(default_factory=RotationDetector)
     magnitudes: Magnitudes | None = field(default_factory=Magnitudes)
 
+    @property
+    def metres_per_unit(self) -> float | None:
+        """Metres that a unit of translational action is taken for."""
+        return self.command_m
+
     def check(self, body: Embodiment) -> None:
         """Refuse a body whose motion, or whose gripper's, cannot be told in words.
 
