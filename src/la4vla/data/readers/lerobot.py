@@ -90,7 +90,7 @@ class LeRobotReader(Reader):
             stated = with_stroke(meta, self._felt, stated, gripper_open, gripper_closed)
         request = Request(self._felt, self._done, embodiment, stated, deltas, measured, angles)
         self.embodiment: Embodiment
-        self.embodiment, self._increments, open_facts = settle(meta, request, tuple(videos))
+        self.embodiment, self._increments, derived = settle(meta, request, tuple(videos))
         self._videos = _in_order(videos, self.embodiment)
         check_rate(meta)
         self.view: ViewProfile | None = None
@@ -100,7 +100,7 @@ class LeRobotReader(Reader):
             self.view = ViewProfile(f"{self.embodiment.name}_{size_px}", shots, size_px)
         if meta.version not in VERSIONS:
             told = [f"{root} is of version {meta.version}, newer than the {VERSIONS[-1]} it is read as.", *told]
-        for sentence in [*told, *([open_facts] if open_facts else [])]:
+        for sentence in [*told, *derived]:
             Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
 
     def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:

@@ -90,23 +90,35 @@ def derived_embodiment(
     )
 
 
-def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> str | None:
-    """A sentence on what a derived embodiment leaves open, and how to state it; None where it leaves nothing open."""
+def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> list[str]:
+    """A sentence on what a derived embodiment leaves open, and how to state it; none where it leaves nothing open."""
     facts = ["position", "translation", "action_form", "orientation", "gripper", "gripper_action"]
     facts += ["forward", "left", "up"]
     facts += ["gripper_open", "gripper_closed"] if body.gripper is not None else []
     facts += ["gripper_action_open", "gripper_action_closed"] if body.gripper_action is not None else []
     missing = [fact for fact in facts if getattr(body, fact) is None]
     if not missing:
-        return None
+        return []
     readings = ""
     if "gripper_open" in missing and (ranges := ranges_of(meta, proprioception, (body.gripper or 0,))):
         readings = f" (the gripper's readings go from {ranges[0][0]:g} to {ranges[0][1]:g})"
-    return (
+    return [
         f"What {meta.root} names is all that is known of embodiment {body.name}: {', '.join(missing)} are not "
         f"recorded{readings}. Whoever needs one will refuse; state it in the card, for example with "
         "reader.init_args.facts.up=[0,0,1]."
-    )
+    ]
+
+
+def poses_by_name(body: Embodiment) -> list[str]:
+    """A sentence on a derived embodiment whose actions are taken for poses to go to; none where they are not."""
+    if body.action_form != "absolute" or body.translation is None:
+        return []
+    names = ", ".join(body.actions[i] for i in body.translation)
+    return [
+        f"The actions {names} of embodiment {body.name} are taken for poses to go to, as they are called: make "
+        "increments of them with reader.init_args.deltas=per_step, or, if they are increments, say so with "
+        "reader.init_args.facts.action_form=increment."
+    ]
 
 
 def names_of(meta: LeRobotMeta, columns: Sequence[str], fact: str) -> list[str]:
