@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from la4vla.cli import run_verb
 from la4vla.convert import main
+from la4vla.models import trainer_state
 from la4vla.models.backbones.internvl3_sizes import Sizes
 from la4vla.models.backbones.internvl3_weights import TOKENIZER
 from la4vla.models.policy import Policy
@@ -85,6 +86,23 @@ def test_to_lerobot_and_back(words: list[str], tmp_path: Path) -> None:
         main([words[1], str(tmp_path / "other"), "layout=lerobot", "arm=one"])
     with pytest.raises(ValueError, match="is no policy of this package: layout= says what a policy becomes"):
         main([words[0], str(tmp_path / "other"), *words[2:], "layout=lerobot"])
+
+
+def test_a_checkpoint_of_a_run_goes_out_as_a_policy_does(words: list[str], tmp_path: Path) -> None:
+    main(words)
+    policy, checkpoint = Policy.load(words[1]), tmp_path / "last.ckpt"
+    weights = {f"policy.{name}": tensor for name, tensor in policy.state_dict().items()}
+    torch.save({"state_dict": weights, "global_step": 3, "policy": trainer_state.description(policy)}, checkpoint)
+    main([str(checkpoint), str(tmp_path / "back")])
+    before, after = (load_tensors(folder / WEIGHTS) for folder in (tmp_path / "source", tmp_path / "back"))
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    main([str(checkpoint), str(tmp_path / "ours"), "layout=la4vla"])
+    ours = Policy.load(tmp_path / "ours").state_dict()
+    assert ours.keys() == policy.state_dict().keys() and all(ours[k].equal(v) for k, v in policy.state_dict().items())
+    with pytest.raises(ValueError, match=r"last\.ckpt is a policy already: .* leave out vlm=\.$"):
+        main([str(checkpoint), str(tmp_path / "other"), "vlm=other"])
+    with pytest.raises(ValueError, match=r"^There is no checkpoint .*best\.ckpt: name one"):
+        main([str(tmp_path / "best.ckpt"), str(tmp_path / "other")])
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def evidence_of(body=ARM, change=as_it_is, count=4):
             opening.append(now)
             now = float(np.clip(now - 0.05 * effort, 0.5, 1.0))
         hand = 0.01 * np.concatenate([np.zeros((1, 3)), np.cumsum(told[:-1, :3], axis=0)])
-        felt, told = change(np.column_stack([hand + (0.4, 0.1, 0.3), opening]), told)
+        felt, told = change(np.column_stack([hand + np.array([0.4, 0.1, 0.3]), opening]), told)
         evidence += Evidence.of(Episode(f"e{number}", "task", "do it", body, felt, told))
     return evidence
 

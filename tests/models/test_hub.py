@@ -75,18 +75,3 @@ def test_a_folder_is_loaded_without_a_hub(make_policy: Callable[..., Policy], tm
         assert f"| {domain.embodiment.name} |" in card
     assert "How it was trained" not in card
     assert not [file for file in (tmp_path / "policy").iterdir() if file.name.startswith(".")]
-
-
-def test_the_card_tells_how_it_was_trained(make_policy: Callable[..., Policy]) -> None:
-    policy = make_policy()
-    policy.provenance = {
-        "command": ["python", "-m", "la4vla.fit", "recipes/la.yaml"],
-        "sources": {"la": {"vision": "masked"}},
-        "effective_batch": 64,
-        "git": None,
-        "results": {"steps": 100},
-    }
-    card = hub.card(policy, "arm/la")
-    assert "- Command: `python -m la4vla.fit recipes/la.yaml`" in card
-    assert "- Sources: la (masked)" in card and "- Steps x effective batch: 100 x 64" in card
-    assert "Code" not in card and "Success" not in card

@@ -1,4 +1,4 @@
-"""The published layouts: which one a folder has, and which one a policy gets."""
+"""The layouts of checkpoints: which one a published folder has, and which one a policy gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from la4vla.models.policy import Policy
 from la4vla.models.published import lerobot_export, lerobot_folder, official_folder
 from la4vla.models.published.contents import Published
 
-Layout = Literal["official", "lerobot"]
+Layout = Literal["official", "lerobot", "la4vla"]
 
 
 WORDS: dict[str, Normalization] = {
@@ -41,7 +41,7 @@ def write(policy: Policy, folder: Path, layout: Layout, arm: str | None = None, 
     Args:
         policy: What to write.
         folder: Must not exist.
-        layout: The authors' layout or LeRobot's.
+        layout: The authors' layout, LeRobot's, or that of this package, which every policy has.
         arm: For the authors' layout, key of the statistics; None takes the embodiment's name.
         dataset: Key below it; None writes ``la4vla``.
 
@@ -53,5 +53,8 @@ def write(policy: Policy, folder: Path, layout: Layout, arm: str | None = None, 
         return f"{folder} holds the policy in the official layout."
     if arm is not None or dataset is not None:
         raise ValueError("arm= and dataset= name statistics of the official layout; LeRobot's knows one set.")
+    if layout == "la4vla":
+        policy.save(folder)
+        return f"{folder} holds the policy."
     lerobot_export.write(policy, folder)
     return f"{folder} holds the policy in LeRobot's layout."

@@ -87,14 +87,18 @@ def halves_of(policy: Policy, layout: str) -> tuple[InternVL3, FlowMatchingHead]
     """
     backbone, head = policy.backbone, policy.head
     if not isinstance(head, FlowMatchingHead) or head.predicts != "velocity" or head.horizon == 1:
-        raise ValueError(f"{layout} layout holds flow-matching heads that predict velocities of longer chunks only.")
+        raise _unfit(layout, "flow-matching heads that predict velocities of longer chunks only")
     if head.arguments["feedforward"] != 4:
-        raise ValueError(f"{layout} layout holds heads with feedforward=4, not {head.arguments['feedforward']}.")
+        raise _unfit(layout, f"heads with feedforward=4, not {head.arguments['feedforward']}")
     if not isinstance(backbone, InternVL3):
-        raise ValueError(f"{layout} layout holds InternVL3 policies, this one has a {type(backbone).__name__}.")
+        raise _unfit(layout, f"InternVL3 policies, this one has a {type(backbone).__name__}")
     if backbone.arguments.get("stem") == "convolutions":
-        raise ValueError(f"{layout} layout holds linear maps of patches, this policy has a stem of convolutions.")
+        raise _unfit(layout, "linear maps of patches, this policy has a stem of convolutions")
     return backbone, head
+
+
+def _unfit(layout: str, held: str) -> ValueError:
+    return ValueError(f"{layout} layout holds {held}; layout=la4vla holds every policy.")
 
 
 def weights_of(policy: Policy) -> dict[str, Tensor]:
