@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from la4vla.data.readers.base import Key, Reader
+from la4vla.data.readers.fingerprint import Fingerprint
 from la4vla.data.readers.lerobot_body import embodiment_of
+from la4vla.data.readers.lerobot_fingerprint import fingerprints_of
 from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
 from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
@@ -119,6 +121,16 @@ class LeRobotReader(Reader):
             frames=self._clips(entry, name) if frames else {},
             frame_steps=np.arange(0, len(actions) if frames and self._videos else 0, self.frame_every, dtype=np.int64),
         )
+
+    @property
+    def source(self) -> Path:
+        """The folder of the data set."""
+        return Path(self.root)
+
+    def fingerprints(self, keys: Sequence[Key], frames: bool) -> list[Fingerprint]:
+        """As :meth:`Fingerprinted.fingerprints`."""
+        cameras = tuple(self._videos.values()) if frames else ()
+        return fingerprints_of(read_meta(self.root), [n for _, n in keys], (*self._felt, *self._done), cameras)
 
     def converted(self, proprioception: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(T, S)`` and ``(T, A)`` as the embodiment means them, from the columns as they are; here the same."""
