@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from la4vla.cli import run_verb
 from la4vla.convert import main
+from la4vla.models import trainer_state
 from la4vla.models.backbones.internvl3_sizes import Sizes
 from la4vla.models.backbones.internvl3_weights import TOKENIZER
 from la4vla.models.policy import Policy
@@ -87,6 +88,23 @@ def test_to_lerobot_and_back(words: list[str], tmp_path: Path) -> None:
         main([words[0], str(tmp_path / "other"), *words[2:], "layout=lerobot"])
 
 
+def test_a_checkpoint_of_a_run_goes_out_as_a_policy_does(words: list[str], tmp_path: Path) -> None:
+    main(words)
+    policy, checkpoint = Policy.load(words[1]), tmp_path / "last.ckpt"
+    weights = {f"policy.{name}": tensor for name, tensor in policy.state_dict().items()}
+    torch.save({"state_dict": weights, "global_step": 3, "policy": trainer_state.description(policy)}, checkpoint)
+    main([str(checkpoint), str(tmp_path / "back")])
+    before, after = (load_tensors(folder / WEIGHTS) for folder in (tmp_path / "source", tmp_path / "back"))
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    main([str(checkpoint), str(tmp_path / "ours"), "layout=la4vla"])
+    ours = Policy.load(tmp_path / "ours").state_dict()
+    assert ours.keys() == policy.state_dict().keys() and all(ours[k].equal(v) for k, v in policy.state_dict().items())
+    with pytest.raises(ValueError, match=r"last\.ckpt is a policy already: .* leave out vlm=\.$"):
+        main([str(checkpoint), str(tmp_path / "other"), "vlm=other"])
+    with pytest.raises(ValueError, match=r"^There is no checkpoint .*best\.ckpt: name one"):
+        main([str(tmp_path / "best.ckpt"), str(tmp_path / "other")])
+
+
 @pytest.fixture
 def hub(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, dict[str, bytes]]]:
     """A hub that holds the checkpoint and the VLM of ``words``, and is the only one there is."""
@@ -117,7 +135,7 @@ def test_from_a_hub(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path
 
 
 def test_what_a_hub_does_not_hold(words: list[str], hub: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^authors/none is no folder, and the hub did not answer for it: 404"):
+    with pytest.raises(ValueError, match=r"^authors/none is no folder, and the hub did not answer for .*: 404"):
         main(["authors/none", *words[1:]])
     with pytest.raises(ValueError, match=r"^vlm=authors/none is no folder, and the hub did not answer"):
         main([*words[:2], "vlm=authors/none", words[3]])
@@ -139,6 +157,9 @@ def test_a_robot_this_package_knows(words: list[str]) -> None:
         (["embodiment=metaworld", "view=corner"], "view=corner is none of Meta-World's"),
         (["normalization=quantiles"], "lacks 'q01', which normalization=quantiles needs"),
         (["arm=two"], r"arm=two is not in the statistics .* choose from \['one'\]"),
+        (["normalization=bounds_q99"], "lacks 'q01', which normalization=quantiles needs"),
+        (["normalization=normal"], "lacks 'mean', which normalization=zscore needs"),
+        (["normalization=MEAN_STD"], "lacks 'mean', which normalization=zscore needs"),
         (["times=evo1"], "belong to the official arithmetic: add compat=true"),
         (["category=1"], "has one set of weights for all categories"),
     ],
@@ -147,6 +168,24 @@ def test_choices_that_do_not_fit(words: list[str], changed: list[str], sentence:
     with pytest.raises(ValueError, match=sentence):
         main([*words, *changed])
     assert not Path(words[1]).exists()
+
+
+@pytest.mark.parametrize("word", ["bounds_q99", "QUANTILES"])
+def test_words_of_others_mean_the_same(words: list[str], word: str) -> None:
+    rows = {"min": [-9.0] * 4, "max": [9.0] * 4, "q01": [-2.0] * 4, "q99": [4.0] * 4}
+    stats = {"one": {"data": {"observation.state": rows, "action": rows}}}
+    (Path(words[0]) / "norm_stats.json").write_text(json.dumps(stats))
+    main([*words, f"normalization={word}"])
+    policy = Policy.load(words[1])
+    assert policy.normalization == "quantiles"
+    assert policy.normalizer.action_centre[0, 0] == 1.0 and policy.normalizer.action_scale[0, 0] == 3.0
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
+def test_a_vlm_folder_that_lacks_a_file_is_named(words: list[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "vlm" / name).unlink()
+    with pytest.raises(ValueError, match=rf"^vlm={tmp_path / 'vlm'} has no {name}: name a model in the layout of"):
+        main(words)
 
 
 def test_nothing_is_overwritten(words: list[str]) -> None:

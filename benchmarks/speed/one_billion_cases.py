@@ -152,19 +152,25 @@ def measure(case: Case, setting: Setting) -> dict[str, object]:
 
 
 def fresh(setting: Setting) -> OneBillion:
-    """The model with the same weights for every case; on a CPU once per process."""
+    """A model of its own with the same weights for every case, since a case casts or compiles what it measures.
+
+    A GPU receives copies of one model that stays in the host's memory. A CPU has no second one beside it: that would
+    be counted in the case's memory.
+    """
     torch.set_num_threads(setting.threads)
     gc.collect()
     if setting.device == "cpu":
         return _made(setting.variant, setting.tokens)
     torch.cuda.empty_cache()
-    return copy.deepcopy(_made(setting.variant, setting.tokens)).to(setting.device)
+    return copy.deepcopy(_kept(setting.variant, setting.tokens)).to(setting.device)
 
 
-@cache
 def _made(variant: Variant, tokens: int) -> OneBillion:
     torch.manual_seed(0)
     return OneBillion(variant, tokens)
+
+
+_kept = cache(_made)
 
 
 def _prepare(model: OneBillion, case: Case) -> None:

@@ -9,6 +9,8 @@ from typing import Literal
 from la4vla.cli import RecipeGrammar, run_verb
 
 VLM = "OpenGVLab/InternVL3-1B-hf"
+# Our words, those of the official data configuration, and LeRobot's.
+Word = Literal["bounds", "quantiles", "zscore", "bounds_q99", "normal", "MIN_MAX", "QUANTILES", "MEAN_STD"]
 
 
 class Grammar(RecipeGrammar):
@@ -22,21 +24,22 @@ class Grammar(RecipeGrammar):
 def convert(
     source: str, target: Path, vlm: str = VLM, embodiment: str | None = None,
     view: str | None = None, arm: str | None = None, dataset: str | None = None, category: int | None = None,
-    normalization: Literal["bounds", "quantiles", "zscore"] | None = None, integration_steps: int | None = None,
+    normalization: Word | None = None, integration_steps: int | None = None,
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
-    times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot"] | None = None,
+    times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot", "la4vla"] | None = None,
 ) -> str:  # fmt: skip
     """Write a policy if ``source`` is a published checkpoint, a published layout if it is a policy, and say so."""
     from la4vla.models.policy import Policy
     from la4vla.models.published import bodies, domains, layouts, policies
     from la4vla.models.published.sources import CHECKPOINT, local
+    from la4vla.models.trainer_state import is_checkpoint
 
     if target.exists():
         raise ValueError(f"{target} exists: name a folder that does not, nothing is ever overwritten.")
     if not compat and (masked_queries, times) != ("zero", "la4vla"):
         raise ValueError("masked_queries= and times= belong to the official arithmetic: add compat=true.")
-    folder = local(source, CHECKPOINT)
-    if (folder / "backbone").is_dir():
+    folder = Path(source) if is_checkpoint(Path(source)) else local(source, CHECKPOINT)
+    if is_checkpoint(folder) or (folder / "backbone").is_dir():
         given = {"embodiment": embodiment, "view": view, "category": category, "normalization": normalization}
         given |= {"integration_steps": integration_steps, "vlm": None if vlm == VLM else vlm, "compat": compat or None}
         idle = [f"{word}=" for word, choice in given.items() if choice is not None]

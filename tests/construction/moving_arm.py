@@ -22,8 +22,18 @@ ARM = Embodiment(
     actions=("dx_m", "dy_m", "dz_m", "effort"),
     cameras=("eye",),
     control_hz=20.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=3,
+    gripper_open=1.0,
+    gripper_closed=0.0,
     gripper_action=3,
+    gripper_action_open=-1.0,
+    gripper_action_closed=1.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
+    action_form="increment",
 )
 
 

@@ -75,8 +75,8 @@ def test_recorded_removed_and_corrected_demonstrations_are_named(built, card, da
         del file["data/demo_1"]
     correct(data, 2, 20.0)
     told = (
-        r"whole was made from .*data, of which since then: 2 episodes added \(lift-0005, lift-0006\), 1 episode removed "
-        rf"\(lift-0001\), 1 episode changed.*\(lift-0002\)\. .*construct {card} source_changed=rebuild.*=keep\."
+        r"whole was made from .*data, of which since then: 2 episodes added \(lift-0005, lift-0006\), 1 episode "
+        rf"removed \(lift-0001\), 1 episode changed.*\(lift-0002\)\. .*construct {card} source_changed=rebuild.*=keep\."
     )
     with pytest.raises(ValueError, match=told):
         ensure_built(built)

@@ -43,6 +43,7 @@ def test_a_command_of_one_step_is_none(pick):
 
 
 def test_without_a_gripper_nothing_is_held(pick):
-    body = replace(pick.embodiment, gripper=None, gripper_action=None)
+    without = dict.fromkeys(("gripper", "gripper_open", "gripper_closed", "gripper_action"))
+    body = replace(pick.embodiment, **without, gripper_action_open=None, gripper_action_closed=None)
     grip = read(replace(pick, embodiment=body))
     assert not grip.closed.any() and not grip.holding.any() and np.all(grip.opening == 0)

@@ -58,7 +58,8 @@ def test_small_turns_occupied_steps_and_bodies_without_orientation_have_none(tur
     assert len(found(episode, min_deg=10.0)) == 1
     episode = turning(tiny_arm, [0.0, 0.0, 1.0])
     assert RotationDetector().find(episode, np.zeros(len(episode), bool)) == []
-    assert found(replace(episode, embodiment=replace(episode.embodiment, orientation=None))) == []
+    unknown = replace(episode.embodiment, orientation=None, orientation_form=None)
+    assert found(replace(episode, embodiment=unknown)) == []
 
 
 def test_numbers_out_of_range_are_refused():

@@ -55,6 +55,21 @@ def test_what_is_exported_reads_back(tmp_path, limit_mb):
             assert np.abs(difference).max() <= 3
 
 
+@pytest.mark.parametrize("limit_mb", [100, 0])
+@pytest.mark.parametrize("lengths", [(1, 1, 1), (3, 8), (2, 1, 9, 1)])
+def test_a_video_may_begin_with_episodes_of_a_few_frames(tmp_path, limit_mb, lengths):
+    made = [episode(number, steps) for number, steps in enumerate(lengths)]
+    folder = export_lerobot(tmp_path / "out", made, data_mb=limit_mb, video_mb=limit_mb)
+    reader = LeRobotReader(str(folder), size_px=32)
+    for key, before in zip(reader.keys(), made, strict=True):
+        after = reader.read(key, True, Counter())
+        np.testing.assert_array_equal(after.actions, before.actions)
+        for camera in BODY.cameras:
+            seen = np.stack(list(after.frames[camera])).astype(int)
+            assert seen.shape == before.frames[camera].shape
+            assert np.abs(seen - before.frames[camera]).max() <= 3
+
+
 def test_the_statistics_are_those_of_all_rows(tmp_path):
     made = [episode(0, 9), episode(1, 4)]
     export_lerobot(tmp_path / "out", made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -106,3 +107,61 @@ def test_a_video_holds_pictures_of_one_even_size(tmp_path):
     video = VideoFile(tmp_path / "even.mp4", 20.0, 24, 32)
     with pytest.raises(ValueError, match="pictures of 24x32 px"):
         video.append(np.zeros((24, 30, 3), dtype=np.uint8))
+
+
+def film_of(path, codec: str, form: str, written: str, pictures) -> VideoClip:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, 20)
+        stream.height, stream.width, stream.pix_fmt = 24, 32, form
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format=written)))
+        container.mux(stream.encode(None))
+    return VideoClip(path, len(pictures), 20.0, size_px=16, episode="e", camera="eye")
+
+
+def test_depth_in_a_video_is_told_before_anything_is_decoded(tmp_path):
+    millimetres = [np.full((24, 32), 3000, dtype=np.uint16)] * 4
+    clip = film_of(tmp_path / "depth.mkv", "ffv1", "gray16le", "gray16le", millimetres)
+    with pytest.raises(UnusableEpisode, match=r"\(not colour\): camera eye: .* one channel \(pixel format gray16le\)"):
+        clip.check()
+
+
+@pytest.mark.parametrize("alpha", [255, 90])
+def test_a_video_with_alpha_is_read_where_it_is_opaque(tmp_path, alpha):
+    pictures = [np.full((24, 32, 4), (200, 100, 50, alpha), dtype=np.uint8)] * 3
+    clip = film_of(tmp_path / "glass.mov", "png", "rgba", "rgba", pictures)
+    clip.check()
+    if alpha == 255:
+        assert clip[2][3, 3].tolist() == [200, 100, 50]
+    else:
+        with pytest.raises(UnusableEpisode, match=r"can be seen through \(its alpha goes down to 90\)"):
+            list(clip)
+
+
+def test_ten_bits_of_colour_are_colour(tmp_path):
+    pictures = [np.full((24, 32, 3), (200, 100, 50), dtype=np.uint8)] * 3
+    clip = film_of(tmp_path / "ten.mkv", "ffv1", "yuv420p10le", "rgb24", pictures)
+    clip.check()
+    np.testing.assert_allclose(clip[1][3, 3], (200, 100, 50), atol=4)
+
+
+def test_a_picture_of_another_size_is_told(tmp_path):
+    path = tmp_path / "zoomed.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", 20)
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuvj420p"
+        for step, (height, width) in enumerate([(24, 32), (24, 32), (48, 32)]):
+            codec = av.CodecContext.create("mjpeg", "w")
+            codec.height, codec.width, codec.pix_fmt, codec.time_base = height, width, "yuvj420p", Fraction(1, 20)
+            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 90, dtype=np.uint8), format="rgb24")
+            frame.pts = step
+            for packet in [*codec.encode(frame.reformat(format="yuvj420p")), *codec.encode(None)]:
+                packet.stream, packet.time_base = stream, Fraction(1, 20)
+                packet.pts = packet.dts = step
+                container.mux(packet)
+    clip = VideoClip(path, 3, 20.0, size_px=16, episode="e", camera="eye")
+    clip.check()
+    with pytest.raises(
+        UnusableEpisode, match=r"\(uneven pictures\): camera eye: .* step 2 has 48x32 px, the first .* 24x32"
+    ):
+        list(clip)

@@ -23,8 +23,12 @@ ARM = Embodiment(
     actions=("dx", "dy", "dz", "grip"),
     cameras=("front",),
     control_hz=10.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     forward=(0, 1, 0),
     left=(-1, 0, 0),
+    up=(0, 0, 1),
+    action_form="increment",
 )
 WORDS = ("forward", "backward", "left", "right", "upward", "downward")
 SHADES = {word: 20 + 40 * index for index, word in enumerate(WORDS)}

@@ -10,7 +10,9 @@ from point_benchmark import TOP, tiny_policy
 from la4vla import evaluate
 from la4vla.cli import run_verb
 from la4vla.evaluation.card import read_card
+from la4vla.evaluation.identity import identity_of
 from la4vla.evaluation.outcomes import read_outcomes
+from la4vla.models import trainer_state
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.view import Shot, ViewProfile
 
@@ -56,6 +58,22 @@ def test_a_run_is_evaluated_and_leaves_its_files(card, policy, capsys):
     assert refused([card, f"policy={policy}", "benchmark.max_steps=11"]).startswith("error: runs/evaluations/point")
     evaluate.main([card, f"policy={policy}", "benchmark.max_steps=11", "folder=elsewhere", "name=LA"])
     assert {outcome.policy for outcome in read_outcomes("elsewhere/outcomes.csv")} == {"LA"}
+
+
+def test_a_trainers_checkpoint_is_evaluated_as_it_stands(card):
+    made, place = tiny_policy(), Path("runs/la/checkpoints/last.ckpt")
+    weights = {f"policy.{name}": tensor for name, tensor in made.state_dict().items()}
+    place.parent.mkdir(parents=True)
+    torch.save({"state_dict": weights, "global_step": 5, "policy": trainer_state.description(made)}, place)
+    Path("runs/la/provenance.json").write_text(
+        json.dumps({"seed": 2, "predecessor": "runs/start/checkpoints/best.ckpt"})
+    )
+    evaluate.main([card, f"policy={place}"])
+    told = json.loads(Path("runs/evaluations/point/la_last/evaluation.json").read_text())
+    assert (told["settings"]["policy"], told["seed"], told["pretraining"]) == ("la_last", 2, "start_best")
+    assert told["settings"]["identity"] == identity_of(made)
+    assert f"a policy's folder, the checkpoint {place}, hf://owner/name" in refused([card, "policy=runs/la"])
+    assert refused([card, "policy=runs/la/checkpoints/best.ckpt"]).startswith("error: There is no checkpoint runs/la")
 
 
 @pytest.mark.parametrize("word", ["random", "zero"])

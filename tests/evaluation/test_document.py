@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from la4vla import report
 from la4vla.cli import run_verb
 from la4vla.evaluation.bars import plot_bars
-from la4vla.evaluation.document import Document
+from la4vla.evaluation.document import Document, _side_by_side
 from la4vla.evaluation.episode_sets import episode_sets
 from la4vla.evaluation.outcomes import Outcome, write_outcomes
 from la4vla.evaluation.paper_table import paper_table, rows_of
@@ -187,7 +187,7 @@ def test_every_policy_is_drawn_in_a_colour_of_its_own(folder, monkeypatch):
 
 
 def test_disturbed_runs_have_tables_and_curves_of_their_own(folder):
-    levels = {"": 90, "blur 0.01": 60, "blur 0.02": 30, "gaussian_noise 25": 80}
+    levels = {"gaussian_noise 100": 10, "blur 0.01": 60, "": 90, "gaussian_noise 25": 80, "blur 0.02": 30}
     for index, (perturbation, solved) in enumerate(levels.items()):
         write_outcomes(folder / f"{index}/outcomes.csv", outcomes("LA", (solved, 0, 0, 0), perturbation))
     every = [outcome for run in read_runs([folder]) for outcome in run.outcomes]
@@ -196,10 +196,16 @@ def test_disturbed_runs_have_tables_and_curves_of_their_own(folder):
     ]  # fmt: skip
     text, files = Document([str(folder)], tasks=False, out="out").write()
     assert [line for line in text.splitlines() if line.startswith("# ")] == [
-        "# metaworld", "# metaworld, blur 0.01", "# metaworld, blur 0.02", "# metaworld, gaussian_noise 25",
-        "# Robustness",
+        "# metaworld", "# metaworld, gaussian_noise 25", "# metaworld, gaussian_noise 100",
+        "# metaworld, blur 0.01", "# metaworld, blur 0.02", "# Robustness",
     ]  # fmt: skip
     assert [path.name for path in files] == ["report.md", "metaworld.png", "robustness.png"]
+    table = [cells(line) for line in text[text.index("# Robustness") :].splitlines() if line.startswith("| ")]
+    assert [row[:4] for row in table[2:]] == [
+        ["gaussian_noise", "0", "LA", "18.0%"], ["gaussian_noise", "25", "LA", "16.0%"],
+        ["gaussian_noise", "100", "LA", "2.0%"], ["blur", "0", "LA", "18.0%"], ["blur", "0.01", "LA", "12.0%"],
+        ["blur", "0.02", "LA", "6.0%"],
+    ]  # fmt: skip
 
 
 def test_the_verb_writes_and_prints_the_report_and_shows_films(folder, capsys):
@@ -214,7 +220,7 @@ def test_the_verb_writes_and_prints_the_report_and_shows_films(folder, capsys):
         "| A | la | 35.7 | 27.3 | 16.7 | 10.0 | 22.41 | +0.00 | 29.0 | 25.2 – 33.1 | 500 |" in capsys.readouterr().out
     )
     assert sorted(path.name for path in (folder / "there").iterdir()) == ["metaworld.png", "report.md", "rollouts.mp4"]
-    assert imageio.imread(folder / "there/rollouts.mp4").shape == (3, 200, 400, 3)
+    assert imageio.imread(folder / "there/rollouts.mp4").shape == (3, 328, 776, 3)
 
 
 def test_what_cannot_be_reported_is_one_sentence(folder):
@@ -236,3 +242,15 @@ def test_bars_have_whole_intervals_without_groups(tmp_path):
     row = [Outcome("b", "p", "x", "", seed, False, 1) for seed in range(3)]
     write_outcomes(tmp_path / "p.csv", row)
     assert plot_bars(tmp_path / "p.png", rows_of(read_runs([tmp_path / "p.csv"])), "b").stat().st_size > 5000
+
+
+def test_films_side_by_side_are_of_the_same_episodes(folder):
+    for policy, seeds in (("A", (1, 2, 3)), ("B", (2, 3, 4))):
+        write_outcomes(folder / policy / "outcomes.csv", outcomes(policy, (9, 9, 9, 9)))
+        for seed in seeds:
+            (folder / policy / "videos").mkdir(exist_ok=True)
+            (folder / policy / f"videos/reach_{seed}.mp4").touch()
+    rows = _side_by_side(read_runs([folder]))
+    assert [(name, [film.stem for film in films]) for name, films in rows] == [
+        ("A", ["reach_2", "reach_3"]), ("B", ["reach_2", "reach_3"]),
+    ]  # fmt: skip

@@ -36,7 +36,8 @@ def test_the_rows_of_the_paper_are_reproduced_from_counts(row):
     printed = sum(round(100 * rate.rate, 1) for rate in summary.groups.values()) / 4
     assert printed == pytest.approx(group_mean, abs=0.006)
     assert 100 * summary.pooled.rate == pytest.approx(pooled)
-    assert round(100 * summary.group_mean_standard_error, 1) == error
+    low, high = summary.group_mean_interval
+    assert 100 * (high - low) / (2 * 1.96) == pytest.approx(error, rel=0.1)  # of so many episodes about normal
 
 
 def test_the_two_means_order_the_best_rows_differently():
@@ -87,3 +88,15 @@ def test_the_metric_counts_over_batches():
     metric.update(torch.tensor([True, True, True, False, False]))
     computed = {name: value.item() for name, value in metric.compute().items()}
     assert computed == pytest.approx({"success_rate": 0.8, "low": 0.4902, "high": 0.9433}, abs=1e-4)
+
+
+@pytest.mark.parametrize(("solved", "low", "high"), [(12, 0.86, 1.0), (0, 0.0, 0.14)])
+def test_groups_solved_always_or_never_still_have_an_interval(solved, low, high):
+    rows = [Outcome("b", "p", group, group, seed, seed < solved, 9) for group in ("easy", "hard") for seed in range(12)]
+    interval = summarize(rows).group_mean_interval
+    one_low, one_high = wilson_interval(solved, 12)
+    # two equal groups: their mean is known √2 times as well as either
+    expected = solved / 12 - (solved / 12 - one_low) / 2**0.5, solved / 12 + (one_high - solved / 12) / 2**0.5
+    assert interval == pytest.approx(expected)
+    assert interval == pytest.approx((low, high), abs=0.05)
+    assert interval[1] - interval[0] > 0.1

@@ -16,6 +16,12 @@ POINT = Embodiment(
     actions=("dx_m", "dy_m", "dz_m"),
     cameras=("top",),
     control_hz=10.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
+    action_form="increment",
 )
 
 

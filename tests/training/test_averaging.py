@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from safetensors.torch import load_file
 
 from la4vla import fit
+from la4vla.models.policy import Policy
 from la4vla.training.full_shard import FullShard
 from la4vla.training.module import PolicyModule
 
@@ -56,6 +57,12 @@ def test_the_policy_is_the_average_and_a_resumed_one_too(workspace, seen, monkey
         patch.setattr(PolicyModule, "on_train_batch_start", dies)
         with pytest.raises(RuntimeError, match="out of power"):
             fit.main([*WORDS, "name=killed"])
+    mean = seen[-3]
+    for weights in seen[-2:-1]:
+        mean = {name: DECAY * old + (1 - DECAY) * weights[name] for name, old in mean.items()}
+    halfway = Policy.load("runs/killed/checkpoints/last.ckpt")
+    assert halfway.provenance["results"] == {"steps": 2}
+    assert all(tensor.allclose(mean[name], atol=1e-7) for name, tensor in halfway.named_parameters())
     count = len(seen)
     fit.main([*WORDS, "name=killed"])
     assert len(seen) - count == 2, "the run began anew instead of going on"

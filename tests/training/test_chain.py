@@ -1,8 +1,16 @@
-"""Names of runs, and predecessors that cannot be had."""
+"""Names of runs, predecessors that are not finished, and those that cannot be had."""
+
+import json
+from pathlib import Path
 
 import pytest
 
+from la4vla import fit
+from la4vla.models.policy import Policy
 from la4vla.training.chain import finished_policy, run_name
+from la4vla.training.module import PolicyModule
+from la4vla.training.recipe import Recipe
+from la4vla.training.report import stages
 
 
 def test_plain_recipes_give_their_name():
@@ -13,6 +21,8 @@ def test_plain_recipes_give_their_name():
 def test_after_is_part_of_the_name():
     assert run_name(["recipes/finetune/metaworld.yaml", "after=recipes/mixpt.yaml"]) == "metaworld_after_mixpt"
     assert run_name(["recipes/finetune/metaworld.yaml", "after=null"]) == "metaworld_base"
+    after = "after=runs/la-3f2a1c/checkpoints/best.ckpt"
+    assert run_name(["recipes/finetune/metaworld.yaml", after]) == "metaworld_after_la-3f2a1c_best"
 
 
 def test_overlays_and_settings_give_different_folders():
@@ -37,3 +47,39 @@ def test_a_job_of_many_processes_does_not_train_the_predecessor_in_each(tmp_path
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"is not finished; run `python -m la4vla.fit recipes/la.yaml"):
         finished_policy("recipes/la.yaml", [], tmp_path)
+
+
+@pytest.fixture
+def unfinished(mixed, monkeypatch):
+    """The run ``first``, which lost power after two steps and a checkpoint."""
+    begin = PolicyModule.on_train_batch_start
+
+    def dies(module, *batch):
+        if module.global_step == 3:
+            raise RuntimeError("out of power")
+        begin(module, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyModule, "on_train_batch_start", dies)
+        with pytest.raises(RuntimeError, match="out of power"):
+            fit.main([mixed, "name=first"])
+    return Path("runs/first/checkpoints/last.ckpt")
+
+
+def test_a_run_begins_from_the_checkpoint_of_an_unfinished_one(unfinished, mixed):
+    words = [mixed, f"after={unfinished}", "name=second", "trainer.max_steps=1", "model.head_warmup_steps=0"]
+    before = Policy.load(unfinished)
+    assert not Path("runs/first/policy").exists() and before.provenance["results"] == {"steps": 2}
+    recipe = Recipe(words)
+    assert "Inherited: backbone, head, statistics of metaworld" in recipe.facts()["begins_from"]
+    inherited = recipe.model.policy.state_dict()
+    assert all(inherited[name].equal(tensor) for name, tensor in before.state_dict().items())
+    fit.main(words)
+    told = json.loads(Path("runs/second/provenance.json").read_text())
+    first = json.loads(Path("runs/first/provenance.json").read_text())
+    assert told["made_from"]["after"] == f"{first['config_hash']}@2"
+    assert "after: first_last" in Path("runs/second/config.yaml").read_text()
+    assert [stage["name"] for stage in stages(recipe.run)] == ["first", "second"]
+    fit.main(words)  # finished
+    with pytest.raises(ValueError, match=r"There is no checkpoint runs/first/checkpoints/none\.ckpt"):
+        Policy.load(unfinished.with_name("none.ckpt"))

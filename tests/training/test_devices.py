@@ -7,6 +7,8 @@ import csv
 import pytest
 from safetensors.torch import load_file
 
+from la4vla.models.policy import Policy
+
 STRATEGIES = {
     "ddp": "trainer: {strategy: ddp_find_unused_parameters_true}",
     "fsdp": "trainer: {strategy: {class_path: la4vla.training.full_shard.FullShard}}",
@@ -46,9 +48,18 @@ def test_any_number_of_processes_trains_the_same_and_goes_on_exactly(workspace, 
         # Adam divides a gradient by its own size: where it is almost nothing its sign may differ, in few weights.
         assert all((other[name] - weight).abs().float().mean() < 1e-5 for name, weight in policies[0].items())
 
+    last = Policy.load("runs/shards/checkpoints/best.ckpt").state_dict()
+    assert last.keys() == policies[2].keys()
+
     for strategy, whole, ranks in (("ddp", "two", 2), ("parts", "shards", 2), ("fsdp", "one", 1)):
         job(*words(strategy, strategy), ranks=2, dies_at=3)
         assert not (workspace / "runs" / strategy / "policy").exists()
+        halfway = workspace / "runs" / strategy / "checkpoints/last.ckpt"
+        if strategy == "parts":
+            with pytest.raises(ValueError, match=r"last\.ckpt is in parts, one of each process"):
+                Policy.load(halfway)
+        else:
+            assert Policy.load(halfway).provenance["results"] == {"steps": 2}
         job(*words(strategy, strategy), ranks=ranks)
         rest = losses(workspace, strategy)
         assert set(rest) == {2, 3}, "the run began anew instead of going on"

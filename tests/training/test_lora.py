@@ -16,6 +16,7 @@ from la4vla.data.mixture import MixtureDataModule, Source
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.flops import Pass, step_flops
 from la4vla.models.heads.flow_matching import FlowMatchingHead
+from la4vla.models.policy import Policy
 from la4vla.training.full_shard import FullShard
 from la4vla.training.lora import LoRA, adapters, merged
 from la4vla.training.module import PolicyModule, policy_of
@@ -103,8 +104,10 @@ def test_a_resumed_run_equals_a_whole_one_and_leaves_a_plain_policy(workspace, m
     whole, resumed = (load_file(workspace / f"runs/{name}/policy/model.safetensors") for name in ("whole", "killed"))
     assert whole.keys() == resumed.keys()
     assert all(resumed[name].equal(tensor) for name, tensor in whole.items())
+    last = Policy.load("runs/whole/checkpoints/last.ckpt").state_dict()
+    assert last.keys() == whole.keys() and all(last[name].equal(tensor) for name, tensor in whole.items())
     code = "import sys; sys.modules['peft'] = None\nfrom la4vla.models.policy import Policy\n"
-    code += "Policy.load('runs/whole/policy')"
+    code += "Policy.load('runs/whole/policy'), Policy.load('runs/killed/checkpoints/best.ckpt')"
     environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=workspace, env=environment)
 

@@ -25,7 +25,7 @@ STAGES = {
     "la33k_stage1": ({"head"}, {"masked"}, 10_000, None),
     "la33k_stage2": ({"language", "head"}, {"masked"}, 80_000, "la33k_stage1"),
     "la33k_vla": (EVERYTHING, {"visible"}, 80_000, "la33k_stage2"),
-    "la33k_mixed": (EVERYTHING, {"masked", "visible"}, 40_000, None),
+    "la33k_mixed": (EVERYTHING, {"masked", "visible"}, 40_000, "la33k_stage1"),
     "downstream": (EVERYTHING, {"visible"}, 80_000, "la33k_stage2"),
     "evo1_stage1": ({"head"}, {"visible"}, 20_000, None),
     "evo1_stage2": (EVERYTHING, {"visible"}, 65_000, "evo1_stage1"),

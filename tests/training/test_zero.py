@@ -19,6 +19,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import load_file
 
 from la4vla import fit
+from la4vla.models.policy import Policy
 from la4vla.training.zero import ZeRO
 
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra deepspeed")
@@ -94,7 +95,11 @@ def test_two_processes_train_what_one_trains_and_any_number_goes_on(workspace, w
     assert all(torch.equal(weights(workspace, "killed")[name], weight) for name, weight in spread.items())
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", LOADS, str(workspace / "runs/two/policy")], check=True, env=environment)
+    for name in ("policy", "checkpoints/last.ckpt"):
+        command = [sys.executable, "-c", LOADS, str(workspace / "runs/two" / name)]
+        subprocess.run(command, check=True, env=environment)
+    last = Policy.load("runs/two/checkpoints/last.ckpt").state_dict()
+    assert last.keys() == spread.keys() and all(last[name].equal(weight) for name, weight in spread.items())
 
 
 @needs_deepspeed

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import la4vla
 from la4vla.construction.card import Card, Declaration, read_card
 from la4vla.construction.data_card import write_data_card
+from la4vla.construction.data_check import Evidence
 from la4vla.construction.export import Export
 from la4vla.construction.finish import finish_set
 from la4vla.construction.freshness import Present, check_source, settled
@@ -186,6 +187,8 @@ def _build_groups(declaration: Declaration, pending: Mapping[str, Export], prese
         for number, report in card.builders.run(jobs):
             reports[number] = report
             bar.update(task, advance=len(groups[number]), dropped=sum(r.failed for r in reports.values()))
+    evidence = (Evidence.from_json(reports[number].evidence) for number in needed)
+    card.examine(sum(evidence, Evidence.none()))
     return [reports[number] for number in needed]
 
 

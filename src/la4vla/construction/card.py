@@ -12,6 +12,7 @@ import yaml
 
 from la4vla.cli import RecipeGrammar, card_files
 from la4vla.construction.consistency import Consistency
+from la4vla.construction.data_check import DataCheck, Evidence
 from la4vla.construction.executors.base import Executor
 from la4vla.construction.executors.dask_cluster import DaskCluster  # noqa: F401  (short class names in cards)
 from la4vla.construction.executors.processes import Processes
@@ -23,7 +24,7 @@ from la4vla.data.place import Place, place
 from la4vla.data.readers.base import Reader
 
 # What says how to build, not what; the shards' bytes do not depend on it.
-MEANS = ("processes", "executor", "folder", "license", "config", "dry_run", "source_changed")
+MEANS = ("data_check", "processes", "executor", "folder", "license", "config", "dry_run", "source_changed")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Card:
         reader: Where demonstrations come from.
         exports: The shard sets, by name. Exports that share demonstrations are written in one pass.
         segmenter: What cuts them into atomic actions; needed by exports of segments.
-        consistency: The check that a segment must pass.
+        consistency: The check that a segment must pass; None keeps every segment.
+        data_check: What demonstrations that are segmented are asked, whether they are as the embodiment says; None
+            asks nothing.
         jpeg_quality: From 1 to 100; 95 shows no artefacts at 64 pixels.
         episodes_per_shard: Demonstrations in one shard, the unit of parallel work and of resuming.
         processes: Worker processes; None takes one per available core.
@@ -47,13 +50,15 @@ class Card:
             different, ``rebuild`` makes them anew, ``keep`` leaves them as they are for good, fits included.
 
     Raises:
-        ValueError: If a number is out of range, an export of segments has no segmenter, or one of frames no view.
+        ValueError: If a number is out of range, an export of segments has no segmenter, one of frames no view, or too
+            little is known of the body to segment.
     """
 
     reader: Reader
     exports: dict[str, Export]
     segmenter: Segmenter | None = None
-    consistency: Consistency = field(default_factory=Consistency)
+    consistency: Consistency | None = field(default_factory=Consistency)
+    data_check: DataCheck | None = field(default_factory=DataCheck)
     jpeg_quality: int = 95
     episodes_per_shard: int = 20
     processes: int | None = None
@@ -76,6 +81,19 @@ class Card:
             if export.frames and self.reader.view is None:
                 raise ValueError(f"Export {name!r} wants frames, but the reader has no view.")
             self.reader.keys(export.tasks, export.episodes)
+        if self.segmenter is not None and any(export.unit == "segment" for export in self.exports.values()):
+            self.segmenter.check(self.reader.embodiment)
+            if self.consistency is not None:
+                self.consistency.check(self.reader.embodiment)
+
+    def examine(self, evidence: Evidence) -> None:
+        """Hold the ``evidence`` of demonstrations against what the embodiment says of them.
+
+        Raises:
+            ValueError: If they contradict it.
+        """
+        if self.data_check is not None and self.segmenter is not None:
+            self.data_check.judge(evidence, self.reader.embodiment, self.segmenter.metres_per_unit)
 
     @property
     def builders(self) -> Executor:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
 
 
@@ -23,16 +22,45 @@ class Consistency:
 
     lead_steps: int = 16
 
+    def check(self, body: Embodiment) -> None:
+        """Refuse a body whose motion cannot be held against words.
+
+        Raises:
+            ValueError: In a sentence that names what is missing.
+        """
+        body.require(
+            "The consistency check (leave it out with consistency: null)",
+            *("position", "translation", "forward", "left", "up"),
+        )
+        refuse_absolute("The consistency check (leave it out with consistency: null)", body)
+
     def objection(self, episode: Episode, segment: Segment) -> str | None:
         """Why a segment must not be kept, or None where its motion and its first commands agree with its words."""
         body = episode.embodiment
         last = min(segment.stop, len(episode) - 1)
-        position = episode.proprioception[:, list(body.position)].astype(np.float64)
+        position = body.position_of(episode.proprioception)
         moved = position[last] - position[segment.start]
         if any(moved @ body.direction(word) <= 0 for word in segment.directions):
             return "motion disagrees"
         lead = episode.actions[segment.start : min(segment.start + self.lead_steps, segment.stop)]
-        commanded = lead[:, list(body.translation)].astype(np.float64).sum(axis=0)
+        commanded = body.translation_of(lead).sum(axis=0)
         if any(commanded @ body.direction(word) <= 0 for word in segment.directions):
             return "commands disagree"
         return None
+
+
+def refuse_absolute(who: str, body: Embodiment) -> None:
+    """Refuse actions that are poses to go to: their sums are no ways.
+
+    Args:
+        who: Who needs increments, the subject of the sentence.
+        body: Whose actions they are.
+
+    Raises:
+        ValueError: If ``body`` says so.
+    """
+    if body.action_form == "absolute":
+        raise ValueError(
+            f"{who} needs increments as actions, and those of embodiment {body.name} are absolute: have the reader "
+            "turn them into increments (its deltas, where it has them)."
+        )

@@ -72,8 +72,8 @@ class ContactDetector:
     def _velocities(self, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
         """Metres a step, ``(T - 1, 3)`` each: as they were, and as the commands alone would have made them."""
         body = episode.embodiment
-        moved = np.diff(episode.proprioception[:, list(body.position)].astype(np.float64), axis=0)
-        commands = episode.actions[:-1, list(body.translation)].astype(np.float64)
+        moved = np.diff(body.position_of(episode.proprioception), axis=0)
+        commands = body.translation_of(episode.actions[:-1])
         padded = np.pad(commands, ((self.taps - 1, 0), (0, 0)))
         past = np.stack([padded[self.taps - 1 - i : len(padded) - i] for i in range(self.taps)], axis=-1)
         ridge = RIDGE * float(np.mean(commands**2)) * np.eye(self.taps)

@@ -15,6 +15,7 @@ from la4vla.data.files import written_whole
 from la4vla.data.manifest import Manifest
 from la4vla.data.place import Place
 from la4vla.data.shards import Shards
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.primitives import DEFINITIONS, Primitive
 from la4vla.schema.statistics import Domain
 
@@ -164,8 +165,7 @@ def _body(domain: Domain) -> Iterable[str]:
     body = domain.embodiment
     yield f"## Body: {body.name}"
     yield (
-        f"{body.control_hz:g} steps per second. Names bear units; forward is {list(body.forward)}, left "
-        f"{list(body.left)}, up {list(body.up)} in the frame of the position. Ranges are those of the first set."
+        f"{body.control_hz:g} steps per second. Names bear units; {_frame(body)}. Ranges are those of the first set."
     )
     for title, names, statistics in (
         ("proprioception", body.proprioception, domain.proprioception),
@@ -176,9 +176,28 @@ def _body(domain: Domain) -> Iterable[str]:
         yield _table((title, "minimum", "1 %", "mean", "99 %", "maximum"), rows)
     if body.gripper is not None:
         yield (
-            f"The gripper's opening is `{body.proprioception[body.gripper]}`: {body.gripper_open:g} is open, "
-            f"{body.gripper_closed:g} closed."
+            f"The gripper's opening is `{body.proprioception[body.gripper]}`: "
+            f"{_ends(body.gripper_open, body.gripper_closed)}."
         )
+    if body.gripper_action is not None:
+        yield (
+            f"The gripper's command is `{body.actions[body.gripper_action]}`: "
+            f"{_ends(body.gripper_action_open, body.gripper_action_closed)}."
+        )
+
+
+def _frame(body: Embodiment) -> str:
+    """Where forward, left and up are."""
+    if body.forward is None or body.left is None or body.up is None:
+        return "where forward, left and up are is not recorded"
+    axes = f"forward is {list(body.forward)}, left {list(body.left)}, up {list(body.up)}"
+    return f"{axes} in the frame of the position"
+
+
+def _ends(opened: float | None, closed: float | None) -> str:
+    if opened is None or closed is None:
+        return "which end is open is not recorded"
+    return f"{opened:g} is open, {closed:g} closed"
 
 
 def _views(manifests: Mapping[str, Manifest]) -> Iterable[str]:

@@ -51,14 +51,18 @@ def encode_frames(episode: Episode, quality: int) -> Jpegs:
 
 
 def checked(
-    episode: Episode, candidates: Sequence[Segment], check: Consistency, phases: Counter[str], dropped: Counter[str]
+    episode: Episode,
+    candidates: Sequence[Segment],
+    check: Consistency | None,
+    phases: Counter[str],
+    dropped: Counter[str],
 ) -> list[Segment]:
     """The segments of an episode that pass the check; candidates and reasons are counted in passing."""
     kept = []
     for segment in candidates:
         phases["candidates"] += 1
         phases["candidate_frames"] += len(segment)
-        if reason := check.objection(episode, segment):
+        if check is not None and (reason := check.objection(episode, segment)):
             dropped[reason] += 1
         else:
             kept.append(segment)

@@ -64,17 +64,13 @@ class Grip:
 def _command(episode: Episode, opening: np.ndarray) -> np.ndarray:
     """What the gripper is told per step: -1 opens fully, 1 closes fully."""
     body = episode.embodiment
+    felt = 1.0 - 2.0 * opening if body.gripper is not None else -np.ones(len(episode))
     if body.gripper_action is None:
-        return 1.0 - 2.0 * opening if body.gripper is not None else -np.ones(len(episode))
-    command = episode.actions[:, body.gripper_action].astype(np.float64)
-    way = body.gripper_action_closed - body.gripper_action_open
-    scaled: np.ndarray = 2.0 * (command - body.gripper_action_open) / way - 1.0
-    return scaled
+        return felt
+    told = body.closing_of(episode.actions)
+    return np.where(np.isnan(told), felt, told)  # until the first command, the gripper is as it stands
 
 
 def _opening(episode: Episode) -> np.ndarray:
     body = episode.embodiment
-    if body.gripper is None:
-        return np.zeros(len(episode))
-    opening = episode.proprioception[:, body.gripper].astype(np.float64)
-    return (opening - body.gripper_closed) / (body.gripper_open - body.gripper_closed)
+    return np.zeros(len(episode)) if body.gripper is None else body.opening_of(episode.proprioception)

@@ -6,10 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from la4vla.construction.card import Card
+from la4vla.construction.data_check import Evidence
 from la4vla.construction.export import Export, Jpegs, checked, encode_frames, episode_record, segment_record
 from la4vla.construction.segmenters.base import Pending
 from la4vla.data.composition import Composition
@@ -40,6 +42,7 @@ class Report:
         dropped: By export, how many demonstrations or segments were dropped, by reason.
         unusable: By export, a sentence for each demonstration that was left out or not segmented.
         composition: By export, what its records are.
+        evidence: What the demonstrations that are segmented show of their embodiment, as plain JSON values.
     """
 
     declaration: str
@@ -49,6 +52,7 @@ class Report:
     dropped: dict[str, dict[str, int]]
     unusable: dict[str, list[str]]
     composition: dict[str, Composition]
+    evidence: dict[str, Any]
 
     @property
     def failed(self) -> int:
@@ -147,6 +151,7 @@ def build_group(
     dropped = {name: Counter[str]() for name in exports}
     unusable: dict[str, list[str]] = {name: [] for name in exports}
     begun: list[_Demonstration] = []
+    evidence = Evidence.none()
     try:
         for key in keys:
             wanted = {name: export for name, export in exports.items() if key in members[name]}
@@ -156,6 +161,8 @@ def build_group(
                 for name in wanted:
                     dropped[name][fault.reason] += 1
                     unusable[name].append(str(fault))
+            else:
+                evidence = _examined(card, evidence, begun[-1])
         for demonstration in begun:
             _finish(card, demonstration, records, counts, dropped, unusable)
     finally:
@@ -168,7 +175,7 @@ def build_group(
     }
     composition = {name: Composition.of((record, len(record)) for record in rows) for name, rows in records.items()}
     counted, left_out = ({k: dict(v) for k, v in each.items()} for each in (counts, dropped))
-    report = Report(declaration, group, shards, counted, left_out, unusable, composition)
+    report = Report(declaration, group, shards, counted, left_out, unusable, composition, evidence.to_json())
     report.write(folder, {name: _statistics(rows) for name, rows in records.items()})
     return report
 
@@ -190,6 +197,16 @@ class _Demonstration:
     jpegs: Jpegs
     segments: Pending | None
     failed: Counter[str]
+
+
+def _examined(card: Card, evidence: Evidence, demonstration: _Demonstration) -> Evidence:
+    """``evidence`` with that of one more demonstration, if it is segmented; refused where it is enough to refuse."""
+    if demonstration.segments is None:
+        return evidence
+    evidence += Evidence.of(demonstration.episode)
+    if card.data_check is not None and evidence.episodes >= card.data_check.first_episodes:
+        card.examine(evidence)
+    return evidence
 
 
 def _begin(card: Card, exports: Mapping[str, Export], key: Key) -> _Demonstration:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from la4vla.construction.unwrapped_orientation import unwrapped_orientation
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
 
 Event = Literal["static", "gripper_open", "gripper_close"]
@@ -89,6 +90,15 @@ class KeyframeDetector:
                 f"{', '.join(map(str, shares))}."
             )
 
+    def check(self, body: Embodiment) -> None:
+        """Refuse a body with a gripper of which nobody knows when it is open.
+
+        Raises:
+            ValueError: In a sentence that names what is missing.
+        """
+        if body.gripper is not None:
+            body.require("Finding when the gripper opens and closes", "gripper_open", "gripper_closed")
+
     def detect(self, episode: Episode) -> list[Keyframe]:
         """All keyframes of an episode, in temporal order."""
         found: list[tuple[int, Event]] = [
@@ -105,7 +115,7 @@ class KeyframeDetector:
             ValueError: If there are not as many weights as arm dimensions.
         """
         body, arm = episode.embodiment, episode.proprioception.astype(np.float64)
-        if body.orientation is not None:
+        if body.orientation is not None and body.orientation_form is not None:
             dims = list(body.orientation)
             arm[:, dims] = unwrapped_orientation(arm[:, dims], body.orientation_form)
         if body.gripper is not None:
@@ -138,8 +148,7 @@ class KeyframeDetector:
         body, window = episode.embodiment, self.gripper_window
         if body.gripper is None or len(episode) < 2 * window:
             return []
-        opening = episode.proprioception[:, body.gripper].astype(np.float64)
-        opening = (opening - body.gripper_closed) / (body.gripper_open - body.gripper_closed)
+        opening = body.opening_of(episode.proprioception)
         least, greatest = opening.min(), opening.max()
         if greatest - least < self.gripper_range:
             return []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from la4vla.construction.card import Card
+from la4vla.construction.data_check import Evidence
 from la4vla.data.readers.base import Key
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.episode import Episode
@@ -19,6 +20,9 @@ def outlook(card: Card) -> list[str]:
     """Lines on the cost of segmenting all demonstrations that exports of segments hold.
 
     It reads ``SAMPLE`` of them, evenly spread, and asks nobody.
+
+    Raises:
+        ValueError: If they contradict their embodiment.
     """
     keys = _keys(card)
     if card.segmenter is None or not keys:
@@ -39,8 +43,12 @@ def _keys(card: Card) -> list[Key]:
 
 def _read(card: Card, keys: list[Key]) -> Iterator[Episode]:
     frames = card.segmenter is not None and card.segmenter.needs_frames
+    evidence = Evidence.none()
     for key in keys:
         try:
-            yield card.reader.read(key, frames, Counter())
+            episode = card.reader.read(key, frames, Counter())
         except UnusableEpisode:
             continue  # it will cost nothing
+        evidence += Evidence.of(episode)
+        yield episode
+    card.examine(evidence)

@@ -90,12 +90,11 @@ class Pieces:
 
 def displacement(episode: Episode, start: int, stop: int) -> np.ndarray:
     """How far the hand goes from step ``start`` to step ``stop``, ``(3,)`` metres."""
-    position = episode.proprioception[:, list(episode.embodiment.position)].astype(np.float64)
+    position = episode.embodiment.position_of(episode.proprioception)
     moved: np.ndarray = position[min(stop, len(position) - 1)] - position[start]
     return moved
 
 
 def commands(episode: Episode) -> np.ndarray:
     """The translational actions, ``(T, 3)``."""
-    translation: np.ndarray = episode.actions[:, list(episode.embodiment.translation)].astype(np.float64)
-    return translation
+    return episode.embodiment.translation_of(episode.actions)

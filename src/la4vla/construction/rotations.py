@@ -67,7 +67,7 @@ class RotationDetector:
         if body.orientation is None or len(episode) < 2:
             return []
         turn = _orientations(episode)
-        hand = episode.proprioception[:, list(body.position)].astype(np.float64)
+        hand = body.position_of(episode.proprioception)
         spin = np.linalg.norm(self._smooth((turn[:-1].inv() * turn[1:]).as_rotvec()), axis=1)
         travel = np.linalg.norm(self._smooth(np.diff(hand, axis=0)), axis=1)
         turning = (spin * self.lever_m > travel) & (spin > np.radians(self.min_deg_s) / body.control_hz)

@@ -167,7 +167,7 @@ class _Writer:
 
     def _add_videos(self, episode: Episode) -> tuple[dict[str, Any], dict[str, Stats]]:
         """Append the episode's frames to its cameras' videos; where they lie, and their statistics."""
-        if any(video.path.stat().st_size > self.limits_mb[1] * 1e6 for video in self._videos.values()):
+        if any(video.size_bytes > self.limits_mb[1] * 1e6 for video in self._videos.values()):
             for video in self._videos.values():
                 video.close()
             self._videos, self.video_place = {}, _next(self.video_place)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import isclose
 from pathlib import Path
 from typing import overload
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from la4vla.data.unusable import UnusableEpisode
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import av
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # A frame farther than this from its place, as a fraction of the time between frames, belongs to another rate.
 TOLERANCE = 0.25
@@ -56,13 +58,17 @@ class VideoClip(Sequence[np.ndarray]):
     def __iter__(self) -> Iterator[np.ndarray]:
         """One pass; raises UnusableEpisode where a picture cannot be decoded or is missing."""
         with self._opened() as (container, stream):
-            expected = 0
+            expected, first = 0, (0, 0)
             for frame in container.decode(stream):
                 step = self._step(frame.pts, stream)
                 if step < 0:
                     continue
                 if step != expected:
                     break
+                first = first if expected else (frame.height, frame.width)
+                if (frame.height, frame.width) != first:
+                    sizes = f"{frame.height}x{frame.width} px, the first of the episode {first[0]}x{first[1]} px"
+                    raise self._unusable("uneven pictures", f"the picture of step {step} has {sizes}.")
                 if step % self.every == 0:
                     yield self._picture(frame)
                 expected += 1
@@ -90,6 +96,11 @@ class VideoClip(Sequence[np.ndarray]):
         self._passing = wanted, picture, pictures
         return picture
 
+    def rate(self) -> float | None:
+        """Pictures per second that the file tells, or None; raises UnusableEpisode where it cannot be opened."""
+        with self._opened() as (_, stream):
+            return None if stream.average_rate is None else float(stream.average_rate)
+
     def check(self) -> None:
         """Check, without decoding, that the file holds one picture for every step, at its time.
 
@@ -98,6 +109,7 @@ class VideoClip(Sequence[np.ndarray]):
         """
         with self._opened() as (container, stream):
             rate = stream.average_rate
+            self._check_colour(stream)
             if rate is not None and not isclose(rate, self.fps, rel_tol=0.01):
                 raise self._unusable("wrong fps", f"the video runs at {float(rate):g} Hz, meta says {self.fps:g} Hz.")
             found = set()
@@ -144,7 +156,20 @@ class VideoClip(Sequence[np.ndarray]):
             raise self._unusable("wrong fps", f"a picture lies at step {place:.2f} of {self.fps:g} Hz.")
         return step
 
+    def _check_colour(self, stream: VideoStream) -> None:
+        form = stream.codec_context.format
+        if form is None or form.has_palette:
+            return
+        if sum(not component.is_alpha for component in form.components) < 3:
+            sentence = f"the video has one channel (pixel format {form.name}), as depth has; expected colour."
+            raise self._unusable("not colour", sentence)
+
     def _picture(self, frame: VideoFrame) -> np.ndarray:
+        if any(component.is_alpha for component in frame.format.components):
+            least = int(frame.to_ndarray(format="rgba", threads=1)[..., 3].min())
+            if least < 255:
+                sentence = f"a picture can be seen through (its alpha goes down to {least}); lay it on a background."
+                raise self._unusable("not colour", sentence)
         if self.size_px is None:
             return frame.to_ndarray(format="rgb24", threads=1)
         size = self.size_px

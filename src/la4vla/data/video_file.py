@@ -30,6 +30,11 @@ class VideoFile:
         self._stream = self._container.add_stream("libx264", Fraction(fps).limit_denominator(1001), options=options)
         self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "yuv420p"
 
+    @property
+    def size_bytes(self) -> int:
+        """What has reached the disk; nothing does before the codec has seen its first few pictures."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def append(self, picture: np.ndarray) -> None:
         """Add one ``(height, width, 3)`` uint8 RGB picture."""
         if picture.shape != (self._stream.height, self._stream.width, 3):

@@ -30,18 +30,22 @@ class DirectionCases:
         canonical: ``(N, 3)``: the unit vector the instruction commands, the normalised sum of its direction words.
         labels: ``(N,)`` int64: equal where the same direction is commanded.
         words: The direction words behind each label.
+        translation: The three dimensions of the actions that hold translational increments.
 
     Raises:
-        ValueError: If fewer than two directions are commanded in ``shards``.
+        ValueError: If fewer than two directions are commanded in ``shards``, or their embodiment does not tell which
+            way an action leads.
     """
 
     def __init__(self, shards: Shards, cases: int = 100, seed: int = 0) -> None:
         self.shards = shards
+        body = shards.manifest.domain.embodiment
+        self.translation = _increments(body)
         random = np.random.default_rng(seed)
         unit = {
             record: direction
             for record, info in enumerate(shards.records)
-            if (direction := commanded(shards.manifest.domain.embodiment, info.directions)) is not None
+            if (direction := commanded(body, info.directions)) is not None
         }
         self._pool = np.array(sorted(unit), dtype=np.int64)
         labels = {record: tuple(sorted(set(shards.records[record].directions))) for record in unit}
@@ -108,11 +112,22 @@ class DirectionCases:
 
     def _moved_units(self) -> np.ndarray:
         """``(P, 3)``: the direction in which each record of the pool moves, or zero where it does not."""
-        translation = list(self.shards.manifest.domain.embodiment.translation)
-        sums = np.add.reduceat(self.shards.actions[:, translation].astype(np.float64), self.shards.starts[:-1])
+        translations = self.shards.manifest.domain.embodiment.translation_of(self.shards.actions)
+        sums = np.add.reduceat(translations, self.shards.starts[:-1])
         moved: np.ndarray = sums[self._pool]
         norms = np.linalg.norm(moved, axis=1, keepdims=True)
         return moved / np.where(norms > 0, norms, 1.0)
+
+
+def _increments(body: Embodiment) -> tuple[int, ...]:
+    """The dimensions of the actions whose sum is a way that is gone."""
+    body.require("Direction following", "translation", "forward", "left", "up")
+    if body.action_form == "absolute":
+        raise ValueError(
+            f"Direction following sums increments, and the actions of embodiment {body.name} are absolute: build the "
+            "segments with increments as actions (deltas of the reader)."
+        )
+    return tuple(body.translation or ())
 
 
 def commanded(embodiment: Embodiment, words: Sequence[str]) -> np.ndarray | None:

@@ -140,7 +140,7 @@ class DirectionFollowing:
         return torch.from_numpy(np.where(inside[..., None], actions, np.float32(0)))
 
     def _measure(self, chunks: torch.Tensor, possible: np.ndarray) -> dict[str, float]:
-        translation = self.shards.manifest.domain.embodiment.translation
+        translation = self.cases.translation
         lengths = torch.from_numpy(self.cases.lengths[possible])
         canonical = torch.from_numpy(self.cases.canonical[possible]).float()
         labels = torch.from_numpy(self.cases.labels[possible])

@@ -162,7 +162,7 @@ class Benchmark(ABC):
             def note(trajectory: Trajectory) -> None:
                 journal.append(self._outcome(trajectory, name, disturbance))
 
-            watchers: list[Watcher] = [note, Films(Path(folder) / "videos", self.video_fps)]
+            watchers: list[Watcher] = [note, Films(Path(folder) / "videos", self.video_fps, name)]
             trajectories = self._play(left, make_environment, agent, name, journal.outcomes, watchers)
             result = BenchmarkResult(
                 tuple(journal.outcomes[job.task, job.seed] for job in jobs), tuple(trajectories), self.video_fps

@@ -15,6 +15,7 @@ from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.perturbations import Disturbance, Perturbation
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.models.policy import Policy
+from la4vla.models.trainer_state import is_checkpoint, name_of
 
 HUB = "hf://"
 PACKAGES = ("la4vla", "torch", "numpy", "metaworld", "hf-libero", "mujoco")
@@ -26,8 +27,9 @@ class Evaluation:
 
     Args:
         benchmark: What is measured.
-        policy: A run's folder, a policy's folder, ``hf://owner/name`` for a repository of the hub, or the word for one
-            of the benchmark's own agents: ``random``, ``zero``, and where there are such ``expert`` and ``replay``.
+        policy: A run's folder, a policy's folder, a trainer's checkpoint (``runs/x/checkpoints/last.ckpt``),
+            ``hf://owner/name`` for a repository of the hub, or the word for one of the benchmark's own agents:
+            ``random``, ``zero``, and where there are such ``expert`` and ``replay``.
         name: Name of the row in tables; runs that differ in nothing but their seed share one. None takes the run's.
         folder: Where results go; None takes ``runs/evaluations/<card>/<name>``.
         perturbations: What the policy's observations are disturbed by.
@@ -47,7 +49,7 @@ class Evaluation:
         if self.name or self.policy.startswith(HUB):
             return self.name or self.policy.removeprefix(HUB)
         path = Path(self.policy)
-        return path.parent.name if path.name == "policy" else path.name
+        return name_of(path) if path.name == "policy" or is_checkpoint(path) else path.name
 
     @property
     def disturbances(self) -> list[Disturbance]:
@@ -80,15 +82,20 @@ class Evaluation:
         if self.policy.startswith(HUB):
             policy = Policy.from_pretrained(self.policy.removeprefix(HUB))
         else:
-            places = [Path(self.policy) / "policy", Path(self.policy)]
-            complete = [place for place in places if (place / "config.json").is_file()]
-            if not complete:
-                raise ValueError(
-                    f"There is no finished policy at {self.policy}: name a run's folder, a policy's folder, "
-                    f"{HUB}owner/name, or one of {', '.join(sorted(words))}."
-                )
-            policy = Policy.load(complete[0])
+            policy = Policy.load(self._place(words))
         return policy.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def _place(self, words: Sequence[str]) -> Path:
+        given = Path(self.policy)
+        complete = [place for place in (given / "policy", given) if (place / "config.json").is_file()]
+        if is_checkpoint(given) or complete:
+            return given if is_checkpoint(given) else complete[0]
+        last = given / "checkpoints" / "last.ckpt"
+        raise ValueError(
+            f"There is no finished policy at {self.policy}: name a run's folder, a policy's folder, "
+            f"{f'the checkpoint {last}' if last.exists() else 'a checkpoint'}, {HUB}owner/name, or one of "
+            f"{', '.join(sorted(words))}."
+        )
 
 
 def read_card(words: Sequence[str]) -> tuple[Evaluation, Path]:
@@ -113,7 +120,7 @@ def _origin(policy: Policy) -> dict[str, Any]:
     told = policy.provenance
     predecessor = told.get("predecessor")
     return {
-        "pretraining": Path(predecessor).parent.name if predecessor else None,
+        "pretraining": name_of(Path(predecessor)) if predecessor else None,
         "seed": told.get("seed"),
         "device": str(policy.device),
     }

@@ -13,9 +13,9 @@ from la4vla.evaluation.episode_sets import episode_sets
 from la4vla.evaluation.outcomes import Outcome
 from la4vla.evaluation.paper_table import Columns, paper_table, rows_of
 from la4vla.evaluation.report import markdown
-from la4vla.evaluation.robustness import plot_robustness
+from la4vla.evaluation.robustness import plot_robustness, robustness_markdown
 from la4vla.evaluation.runs import EvaluatedRun, read_runs
-from la4vla.evaluation.video import write_grid
+from la4vla.evaluation.video_grid import Row, write_grid
 
 APART = (
     "Evaluations on different episodes stand in tables apart, numbered by episode set: rates, gains and standard "
@@ -73,8 +73,8 @@ class Document:
             files.append(plot_robustness(folder / f"{name}.png", part.curve_outcomes))
             heading = "Robustness" if len(parts) == 1 else f"Robustness: {part.title}"
             sections.append(f"# {heading}\n\n![robustness]({files[-1].name})\n")
-        shown = [run.films[:FILMS] for run in runs if run.films and not run.setting[1]]
-        if self.films and shown:
+            sections.append(robustness_markdown(part.curve_outcomes))
+        if self.films and (shown := _side_by_side(runs)):
             files.append(write_grid(folder / "rollouts.mp4", shown))
         text = "\n".join(sections)
         with written_whole(folder / "report.md") as file:
@@ -88,6 +88,13 @@ class Document:
         if self.baseline not in (names := {run.policy for run in runs}):
             raise ValueError(f"No policy is named {self.baseline}; there are {', '.join(sorted(names))}.")
         return sorted(runs, key=lambda run: run.policy != self.baseline)
+
+
+def _side_by_side(runs: Sequence[EvaluatedRun]) -> list[Row]:
+    """A row of films for each undisturbed run that has some; of the same episodes where all have films of those."""
+    filmed = [run for run in runs if run.films and not run.setting[1]]
+    shared = set.intersection(*({film.name for film in run.films} for run in filmed)) if filmed else set()
+    return [(run.policy, [film for film in run.films if film.name in shared or not shared][:FILMS]) for run in filmed]
 
 
 def _comparisons(runs: Sequence[EvaluatedRun]) -> Iterator[str]:

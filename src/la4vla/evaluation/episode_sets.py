@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from la4vla.evaluation.outcomes import Outcome
+from la4vla.evaluation.outcomes import Outcome, kind_and_level
 from la4vla.evaluation.runs import EvaluatedRun
 
 
@@ -38,8 +38,10 @@ class EpisodeSet:
 
     @property
     def perturbations(self) -> list[str]:
-        """What its evaluations were disturbed by, in order of appearance; "" stands for by nothing."""
-        return list(dict.fromkeys(run.setting[1] for run in self.runs))
+        """What its evaluations were disturbed by: first "", by nothing, then each kind by its level."""
+        found = dict.fromkeys(run.setting[1] for run in self.runs)
+        kinds = list(dict.fromkeys(kind_and_level(label)[0] for label in found))
+        return sorted(found, key=lambda label: (label != "", kinds.index((kind := kind_and_level(label))[0]), kind[1]))
 
     @property
     def curve_outcomes(self) -> list[Outcome]:

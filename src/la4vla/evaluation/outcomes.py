@@ -43,6 +43,12 @@ class Outcome:
         return self.task, self.seed
 
 
+def kind_and_level(perturbation: str) -> tuple[str, float]:
+    """The kind and the level of an outcome's ``perturbation``; ``("", 0.0)`` where it was disturbed by nothing."""
+    kind, _, level = perturbation.rpartition(" ")
+    return kind, float(level or 0)
+
+
 COLUMNS = tuple(field.name for field in fields(Outcome))
 OLD_COLUMNS = COLUMNS[: COLUMNS.index("attempts")]  # of tables written before attempts were counted
 

@@ -43,7 +43,7 @@ class BenchmarkResult:
         folder = Path(folder)
         write_outcomes(folder / "outcomes.csv", self.outcomes)
         self.write_report(folder)
-        films = Films(folder / "videos", self.video_fps)
+        films = Films(folder / "videos", self.video_fps, self.outcomes[0].policy)
         for trajectory in self.trajectories:
             films(trajectory)
         return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from rich.table import Table
 
 from la4vla.data.files import written_whole
-from la4vla.evaluation.outcomes import Outcome
+from la4vla.evaluation.outcomes import Outcome, kind_and_level
 from la4vla.evaluation.perturbations import Perturbation
 from la4vla.evaluation.success import SuccessRate
 
@@ -30,8 +30,8 @@ def robustness_curves(outcomes: Iterable[Outcome]) -> Curves:
     _check_same(outcomes)
     counts: dict[tuple[str, str, float], list[int]] = defaultdict(lambda: [0, 0])
     for outcome in outcomes:
-        name, _, level = outcome.perturbation.rpartition(" ")
-        count = counts[name, outcome.policy, float(level or 0)]
+        name, level = kind_and_level(outcome.perturbation)
+        count = counts[name, outcome.policy, level]
         count[0] += outcome.success
         count[1] += 1
     perturbations = list(dict.fromkeys(name for name, _, _ in counts if name))
@@ -100,13 +100,34 @@ def plot_robustness(path: str | Path, outcomes: Iterable[Outcome]) -> Path:
     return path
 
 
+HEADINGS = ("perturbation", "level", "policy", "success", "95 % interval", "episodes")
+
+
 def robustness_table(outcomes: Iterable[Outcome]) -> Table:
     """The same numbers as a rich table, a row for each policy, perturbation and level."""
-    drawn = Table("perturbation", "level", "policy", "success", "95 % interval", title="success under disturbance")
+    drawn = Table(title="success under disturbance")
+    for index, heading in enumerate(HEADINGS):
+        numeric = index not in (0, 2)
+        drawn.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    kind = None
+    for cells in _rows(outcomes):
+        if kind not in (None, cells[0]):
+            drawn.add_section()
+        kind = cells[0]
+        drawn.add_row(*cells)
+    return drawn
+
+
+def robustness_markdown(outcomes: Iterable[Outcome]) -> str:
+    """The same rows as a Markdown table."""
+    rows = [HEADINGS, ("---", "---:", "---", "---:", "---:", "---:"), *_rows(outcomes)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+
+
+def _rows(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, ...]]:
     for name, by_policy in robustness_curves(outcomes).items():
         for policy, points in by_policy.items():
             for level, rate in points:
                 low, high = rate.interval
-                drawn.add_row(name, f"{level:g}", policy, f"{rate.rate:.1%}", f"{low:.1%} - {high:.1%}")
-            drawn.add_section()
-    return drawn
+                interval = f"{low:.1%} - {high:.1%}"
+                yield name, f"{level:g}", policy, f"{rate.rate:.1%}", interval, f"{rate.episodes}"

@@ -77,10 +77,17 @@ class Summary:
         return sum(group.rate for group in self.groups.values()) / len(self.groups)
 
     @property
-    def group_mean_standard_error(self) -> float:
-        """Standard error of :attr:`group_mean` over fresh episodes: ``√(Σ p(1-p)/n) / G``."""
-        variance = sum(group.rate * (1 - group.rate) / group.episodes for group in self.groups.values())
-        return math.sqrt(variance) / len(self.groups)
+    def group_mean_interval(self) -> tuple[float, float]:
+        """95 % interval of :attr:`group_mean` over fresh episodes, ``(low, high)`` in [0, 1].
+
+        With ``p`` a group's rate and ``[l, u]`` its Wilson interval the ends lie ``√Σ(p - l)² / G`` below and
+        ``√Σ(u - p)² / G`` above the mean (MOVER: Zou & Donner 2008, Statistics in Medicine 27; Newcombe 1998 for two
+        groups). Unlike ``√(Σ p(1-p)/n) / G`` it does not shrink to nothing where groups were solved always or never.
+        """
+        ends = [(group.rate, *group.interval) for group in self.groups.values()]
+        below = math.sqrt(sum((rate - low) ** 2 for rate, low, _ in ends)) / len(ends)
+        above = math.sqrt(sum((high - rate) ** 2 for rate, _, high in ends)) / len(ends)
+        return max(0.0, self.group_mean - below), min(1.0, self.group_mean + above)
 
 
 def summarize(outcomes: Iterable[Outcome]) -> Summary:

@@ -1,4 +1,4 @@
-"""Films of episodes: one MP4 each, and many side by side."""
+"""Films of episodes, one MP4 each, with who acts and what it was told."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from la4vla.rollout.trajectory import Trajectory
 
 SIDE_PX = 320  # policies look at 64 pixels, people do not
 BORDER_PX = 6
-CAPTION_PX = 26  # together with the side and the borders an even number, which video codecs want
+CAPTION_PX = 26  # the bar above the frame
+LINE_PX = 18  # a line of words below it; with the side and the borders even, which video codecs want
 COLOURS = {None: (110, 110, 110), True: (40, 160, 70), False: (200, 50, 50)}
+LETTER_PX = 13
 FINAL_FRAMES = 12  # the last frame stays for a moment, framed in the outcome's colour
 
 
@@ -26,11 +28,13 @@ class Films:
     Args:
         folder: Made where missing, unless there is nothing to write.
         fps: Frames per second.
+        policy: Name of who acts, as tables have it.
     """
 
-    def __init__(self, folder: str | Path, fps: float) -> None:
+    def __init__(self, folder: str | Path, fps: float, policy: str) -> None:
         self.folder = Path(folder)
         self.fps = fps
+        self.policy = policy
 
     def __call__(self, trajectory: Trajectory) -> None:
         """Write the film of one finished episode, if it was filmed.
@@ -42,7 +46,7 @@ class Films:
             return
         path = self.folder / f"{trajectory.task}_{trajectory.seed}.mp4"
         try:
-            write_film(path, list(dressed(trajectory)), self.fps)
+            write_film(path, list(dressed(trajectory, self.policy)), self.fps)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -52,11 +56,15 @@ class Films:
         trajectory.frame_steps.clear()
 
 
-def dressed(trajectory: Trajectory) -> Iterator[np.ndarray]:
-    """The frames of one episode enlarged, with a caption and a border; green or red at the end."""
+def dressed(trajectory: Trajectory, policy: str) -> Iterator[np.ndarray]:
+    """Frames of one episode enlarged, with a border that is green or red at the end.
+
+    Above them stand task, seed, outcome and step; below them ``policy`` and the instruction, in as many lines as they
+    need.
+    """
     last = len(trajectory.frames) - 1
     for index, (frame, step) in enumerate(zip(trajectory.frames, trajectory.frame_steps, strict=True)):
-        dress = _dress(frame, trajectory, step, trajectory.success if index == last else None)
+        dress = _dress(frame, trajectory, policy, step, trajectory.success if index == last else None)
         yield from [dress] * (FINAL_FRAMES if index == last else 1)
 
 
@@ -70,52 +78,37 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float) -> Pa
     return path
 
 
-def write_grid(path: str | Path, rows: Sequence[Sequence[str | Path]], side_px: int = 200) -> Path:
-    """Write a film that shows other films side by side; the short ones rest on their last frame.
-
-    Args:
-        path: Where to.
-        rows: MP4 files, row by row; a short row is filled up with black. Frames per second are the first film's.
-        side_px: Height and width of each, an even number.
-
-    Raises:
-        ValueError: If there are no films.
-    """
-    first = next((film for row in rows for film in row), None)
-    if first is None:
-        raise ValueError("There are no films to show side by side; evaluate with videos=1 or more.")
-    columns = max(map(len, rows))
-    black = [np.zeros((side_px, side_px, 3), dtype=np.uint8)]
-    reels = [[_reel(film, side_px) for film in row] + [black] * (columns - len(row)) for row in rows]
-    frames = []
-    for index in range(max(len(reel) for row in reels for reel in row)):
-        shown = [np.concatenate([reel[min(index, len(reel) - 1)] for reel in row], axis=1) for row in reels]
-        frames.append(np.concatenate(shown, axis=0))
-    return write_film(path, frames, float(imageio.immeta(first, plugin="FFMPEG")["fps"]))
-
-
-def _reel(film: str | Path, side_px: int) -> list[np.ndarray]:
-    return [_fitted(frame, side_px) for frame in imageio.imiter(film, plugin="FFMPEG")]
-
-
-def _fitted(frame: np.ndarray, side_px: int) -> np.ndarray:
-    """``frame`` within a square of ``side_px``, black around it."""
-    image = Image.fromarray(frame)
-    image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
-    square = Image.new("RGB", (side_px, side_px))
-    square.paste(image, ((side_px - image.width) // 2, (side_px - image.height) // 2))
-    return np.asarray(square)
-
-
-def _dress(frame: np.ndarray, trajectory: Trajectory, step: int, outcome: bool | None) -> np.ndarray:
+def _dress(frame: np.ndarray, trajectory: Trajectory, policy: str, step: int, outcome: bool | None) -> np.ndarray:
     height, width = frame.shape[:2]
     scale = SIDE_PX / height
     size = (round(width * scale / 2) * 2, SIDE_PX)
-    canvas = Image.new("RGB", (size[0] + 2 * BORDER_PX, size[1] + BORDER_PX + CAPTION_PX), COLOURS[outcome])
+    told = wrapped(f"{policy}: {trajectory.instruction}" if trajectory.instruction else policy, size[0])
+    below = CAPTION_PX + SIDE_PX + BORDER_PX
+    canvas = Image.new("RGB", (size[0] + 2 * BORDER_PX, below + LINE_PX * len(told)), COLOURS[outcome])
     smooth = Image.Resampling.BICUBIC if scale < 2 else Image.Resampling.NEAREST
     canvas.paste(Image.fromarray(frame).resize(size, smooth), (BORDER_PX, CAPTION_PX))
     word = {None: "", True: "solved", False: "not solved"}[outcome]
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
+    draw, font = ImageDraw.Draw(canvas), lettering()
     draw.text((BORDER_PX, CAPTION_PX // 2), f"{trajectory.task}  seed {trajectory.seed}", "white", font, "lm")
     draw.text((canvas.width - BORDER_PX, CAPTION_PX // 2), f"{word}  {step}", "white", font, "rm")
+    for number, line in enumerate(told):
+        draw.text((BORDER_PX, below + LINE_PX * number + LINE_PX // 2 - BORDER_PX // 2), line, "white", font, "lm")
     return np.asarray(canvas)
+
+
+def lettering() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The letters of all films."""
+    return ImageFont.load_default(LETTER_PX)
+
+
+def wrapped(text: str, width_px: int) -> list[str]:
+    """``text`` in lines of at most ``width_px``, broken between words and, where one is longer, inside it."""
+    font, lines = lettering(), [""]
+    for word in text.split():
+        if lines[-1] and font.getlength(f"{lines[-1]} {word}") > width_px:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+        while font.getlength(lines[-1]) > width_px and len(lines[-1]) > 1:
+            fits = max(n for n in range(1, len(lines[-1])) if n == 1 or font.getlength(lines[-1][:n]) <= width_px)
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
+    return lines

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.folders import read_object, whole_files, write_object
@@ -33,13 +34,7 @@ P = TypeVar("P", bound="Policy")
 def save(policy: Policy, folder: Path) -> None:
     """Writes ``policy`` into ``folder``, each file atomically; an older policy there is replaced once that worked."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
-    config = {
-        "format": FORMAT,
-        "backbone": _described(policy.backbone),
-        "head": _described(policy.head),
-        "domains": [domain.to_json() for domain in policy.domains],
-        "normalization": policy.normalization,
-    }
+    config = configuration(policy)
     with whole_files(folder, "backbone", "model.safetensors", "provenance.json", "config.json") as scratch:
         policy.backbone.save_structure(scratch / "backbone")
         save_file(tensors, scratch / "model.safetensors")
@@ -47,6 +42,17 @@ def save(policy: Policy, folder: Path) -> None:
         write_object(scratch / "config.json", config)
         # The older policy is whole until everything of the new one is written; from here on it is neither.
         (folder / "config.json").unlink(missing_ok=True)
+
+
+def configuration(policy: Policy) -> dict[str, Any]:
+    """What ``config.json`` holds: the classes, their constructors' arguments, the domains and their use."""
+    return {
+        "format": FORMAT,
+        "backbone": _described(policy.backbone),
+        "head": _described(policy.head),
+        "domains": [domain.to_json() for domain in policy.domains],
+        "normalization": policy.normalization,
+    }
 
 
 def _described(module: Recorded) -> dict[str, Any]:
@@ -61,28 +67,43 @@ def load(cls: type[P], folder: Path) -> P:
         ValueError: If the folder is no complete policy of this format, or its tensors do not fit its configuration.
     """
     config = read_object(folder / "config.json", f"{folder} holds no finished policy: config.json is missing.")
-    _check(config, folder)
-    backbone_class, arguments = _resolved(config["backbone"], Backbone)
-    backbone = backbone_class.rebuild(arguments, folder / "backbone")
-    head_class, arguments = _resolved(config["head"], Head)
-    domains = [Domain.from_json(domain) for domain in config["domains"]]
-    policy = cls(backbone, head_class(**arguments), domains, config["normalization"])
-    _fill(policy, folder / "model.safetensors")
+    policy = structured(cls, config, folder / "backbone", folder)
+    fill(policy, _read(folder / "model.safetensors"), folder / "model.safetensors")
     provenance = folder / "provenance.json"
     if provenance.is_file():  # policies saved before it was written have none
         policy.provenance = read_object(provenance, f"{provenance} is missing.")
     return policy.eval()
 
 
-def _check(config: dict[str, Any], folder: Path) -> None:
+def structured(cls: type[P], config: dict[str, Any], structure: Path, source: Path) -> P:
+    """The policy of a configuration, with random weights.
+
+    Args:
+        cls: Class of the policy.
+        config: As :func:`configuration` gave it.
+        structure: Folder of what the backbone saved of its structure.
+        source: Where this was read from, for messages.
+
+    Raises:
+        ValueError: If the configuration is of another format.
+    """
+    _check(config, source)
+    backbone_class, arguments = _resolved(config["backbone"], Backbone)
+    backbone = backbone_class.rebuild(arguments, structure)
+    head_class, arguments = _resolved(config["head"], Head)
+    domains = [Domain.from_json(domain) for domain in config["domains"]]
+    return cls(backbone, head_class(**arguments), domains, config["normalization"])
+
+
+def _check(config: dict[str, Any], source: Path) -> None:
     if config.get("format") != FORMAT:
         raise ValueError(
-            f"{folder}/config.json has format {config.get('format')}, this la4vla reads {FORMAT}: use the version that "
-            "wrote it."
+            f"The configuration of {source} has format {config.get('format')}, this la4vla reads {FORMAT}: use the "
+            "version that wrote it."
         )
     if config.keys() != KEYS:
         raise ValueError(
-            f"{folder}/config.json must have exactly the keys {sorted(KEYS)}, differing in "
+            f"The configuration of {source} must have exactly the keys {sorted(KEYS)}, differing in "
             f"{sorted(config.keys() ^ KEYS)}."
         )
 
@@ -105,22 +126,29 @@ def _resolved(described: dict[str, Any], base: type[Any]) -> tuple[Any, dict[str
     return found, arguments
 
 
-def _fill(policy: Policy, path: Path) -> None:
-    """Loads the tensors of ``path`` into ``policy``: all of them, and nothing else."""
+def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ValueError(f"{path} is missing.")
     try:
-        tensors = load_file(path)
+        return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}): copy it again.") from error
+
+
+def fill(policy: Policy, tensors: dict[str, Tensor], source: Path) -> None:
+    """Load ``tensors``, read from ``source``, into ``policy``: all of them, and nothing else.
+
+    Raises:
+        ValueError: If one is missing, unknown or of another shape.
+    """
     expected = policy.state_dict()
     missing, surplus = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or surplus:
-        raise ValueError(f"{path} lacks the tensors {missing[:3]} and has unknown ones {surplus[:3]}.")
+        raise ValueError(f"{source} lacks the tensors {missing[:3]} and has unknown ones {surplus[:3]}.")
     for name, tensor in expected.items():
         if tensor.shape != tensors[name].shape:
             raise ValueError(
-                f"{path} holds '{name}' of shape {tuple(tensors[name].shape)}, config.json asks for "
+                f"{source} holds '{name}' of shape {tuple(tensors[name].shape)}, its configuration asks for "
                 f"{tuple(tensor.shape)}."
             )
     policy.load_state_dict(tensors)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from la4vla.models import checkpoint, hub, inheritance
+from la4vla.models import checkpoint, hub, inheritance, trainer_state
 from la4vla.models.backbones.base import Backbone, Tokens
 from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.normalizer import Normalization, Normalizer
@@ -155,8 +155,12 @@ class Policy(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """The policy saved in ``folder``, on the CPU in evaluation mode, without any hub."""
-        return checkpoint.load(cls, Path(folder))
+        """The policy saved in ``folder``, on the CPU in evaluation mode, without any hub.
+
+        A trainer's checkpoint (``RUN/checkpoints/last.ckpt``) does too; see :mod:`la4vla.models.trainer_state`.
+        """
+        path = Path(folder)
+        return trainer_state.load(cls, path) if trainer_state.is_checkpoint(path) else checkpoint.load(cls, path)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, revision: str | None = None) -> Self:

@@ -37,6 +37,7 @@ class Play:
         self.environment = environment
         self.rules = rules
         self.steps = 0
+        self.instruction = ""
         self.actions: list[np.ndarray] = []
         self.proprioception: list[np.ndarray] = []
         self.frames: list[np.ndarray] = []
@@ -45,6 +46,7 @@ class Play:
     def start(self) -> Observation:
         """Reset the environment."""
         observation = self.environment.reset(self.job.seed)
+        self.instruction = observation.instruction
         self.proprioception.append(observation.proprioception)
         if self.job.film:
             self._film(observation)
@@ -86,4 +88,5 @@ class Play:
             proprioception=np.asarray(self.proprioception, dtype=np.float32),
             frames=self.frames,
             frame_steps=self.frame_steps,
+            instruction=self.instruction,
         )

@@ -36,6 +36,7 @@ class Trajectory:
         frames: ``(h, w, 3)`` uint8 images of a filmed episode, all cameras side by side, at most 256 high; else empty.
         frame_steps: Actions executed before each frame.
         attempts: How often the episode was begun: more than once where a worker died while playing it.
+        instruction: What the agent was told.
     """
 
     task: str
@@ -47,3 +48,4 @@ class Trajectory:
     frames: list[np.ndarray] = field(default_factory=list)
     frame_steps: list[int] = field(default_factory=list)
     attempts: int = 1
+    instruction: str = ""

@@ -14,11 +14,20 @@ LIBERO = Embodiment(
     actions=("dx", "dy", "dz", "drx", "dry", "drz", "gripper_effort"),
     cameras=("agentview", "wrist"),
     control_hz=20.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=6,
     gripper_open=0.04,
     gripper_closed=0.0,
     gripper_action=6,
+    gripper_action_open=-1.0,
+    gripper_action_closed=1.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
     orientation=(3, 4, 5),
+    orientation_form="axis_angle",
+    action_form="increment",
 )
 
 # By camera of the embodiment, the simulator's own name of it.

@@ -28,13 +28,18 @@ METAWORLD = Embodiment(
     actions=("dx", "dy", "dz", "gripper_effort"),
     cameras=("corner2", "gripperPOV"),
     control_hz=80.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=3,
-    gripper_action=3,
     gripper_open=1.0,
     gripper_closed=0.3,  # the fingers of a closed, empty gripper stay 3 cm apart
+    gripper_action=3,
+    gripper_action_open=-1.0,
+    gripper_action_closed=1.0,
     forward=(0.0, 1.0, 0.0),
     left=(-1.0, 0.0, 0.0),
     up=(0.0, 0.0, 1.0),
+    action_form="increment",
 )
 
 # By camera, the distance to the nearest part of the robot with many triangles.

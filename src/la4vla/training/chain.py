@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from la4vla.cli import files_of, settings_of
+from la4vla.models.trainer_state import is_checkpoint, name_of
 
 # What may change between two starts of one run without changing its outcome, nor its name.
 INCIDENTAL = (
@@ -41,12 +42,16 @@ def run_name(words: Sequence[str]) -> str:
     for setting in settings:
         key, value = setting.split("=", 1)
         if key == "after":
-            name += "_base" if value in ("null", "") else f"_after_{Path(value).stem}"
+            name += "_base" if value in ("null", "") else f"_after_{_stem(Path(value))}"
         elif key not in INCIDENTAL:
             rest.append(setting)
     if rest:
         name += "-" + hashlib.sha256("\n".join(rest).encode()).hexdigest()[:6]
     return name
+
+
+def _stem(after: Path) -> str:
+    return name_of(after) if is_checkpoint(after) else after.stem
 
 
 def finished_policy(recipe: Path, overlays: Sequence[str], runs: Path) -> Path:

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from la4vla.models import trainer_state
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.heads.base import Head
 from la4vla.models.policy import Policy
@@ -39,7 +40,8 @@ class PolicyModule(LightningModule):
         backbone: Turns instructions and images into tokens.
         head: Turns tokens into a loss and, where it is an action head, into action chunks.
         domains: Embodiments, views and statistics of the data; linked from the data module.
-        predecessor: Folder of the policy this one begins from; set from the recipe's ``after`` or ``start``.
+        predecessor: Folder or checkpoint of the policy this one begins from; set from the recipe's ``after`` or
+            ``start``.
         normalization: How physical units become the unit range.
         trainable: The parts that learn. All others are frozen and run without gradients.
         learning_rate: Peak rate.
@@ -93,6 +95,7 @@ class PolicyModule(LightningModule):
         self.max_grad_norm = max_grad_norm
         self.register_buffer("loss_smoothed", torch.tensor(float("nan")))
         self.batch_ended_s = 0.0
+        self._description: dict[str, Any] | None = None
         self._freeze()
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
@@ -118,7 +121,7 @@ class PolicyModule(LightningModule):
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The mean loss over the batch's samples; logs it, and apart for each source of the mixture."""
+        """The mean loss over the batch's samples; logs it, apart for each source, and the rate of each part."""
         assert batch.draw is not None
         # Dropout is then a function of the batch, so that a resumed run repeats it.
         torch.manual_seed(int(batch.draw[0]))
@@ -134,6 +137,13 @@ class PolicyModule(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Note the time, after every callback has had its turn."""
         self.batch_ended_s = perf_counter()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note whose weights these are, so that a policy can be made of them before the run has finished."""
+        if self._description is None:
+            scale = self.lora.alpha / self.lora.rank if self.lora else None
+            self._description = trainer_state.description(self.policy, scale)
+        checkpoint[trainer_state.KEY] = self._description
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with one group per part; every part but the head starts after ``head_warmup_steps``."""
@@ -182,6 +192,8 @@ class PolicyModule(LightningModule):
         self.log("loss_smoothed", self.loss_smoothed, batch_size=len(batch))
         for source, chosen in rows.items():
             self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))
+        for group in self.trainer.optimizers[0].param_groups:
+            self.log(f"learning_rate/{group['part']}", group["lr"], batch_size=len(batch))
 
 
 def is_sharded(policy: Policy) -> bool:

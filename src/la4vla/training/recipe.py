@@ -25,6 +25,7 @@ from la4vla.cli import RecipeGrammar, files_of
 from la4vla.construction.build import ensure_built
 from la4vla.data.manifest import Manifest
 from la4vla.data.mixture import MixtureDataModule
+from la4vla.models.trainer_state import is_checkpoint, name_of, run_of, steps_of
 from la4vla.training.callbacks.export import Export
 from la4vla.training.callbacks.finite import FiniteLoss
 from la4vla.training.callbacks.progress import progress
@@ -55,7 +56,8 @@ class Recipe(LightningCLI):
 
     Beyond the trainer's, the module's and the data module's own arguments a recipe has
 
-    - ``after``: the recipe whose finished policy this one begins from, head included where the classes agree;
+    - ``after``: the recipe whose finished policy this one begins from, head included where the classes agree; or a
+      checkpoint of a run, ``runs/NAME/checkpoints/last.ckpt``, as it stands;
     - ``start``: likewise for a recipe without predecessor, the common start of all paradigms;
     - ``name`` and ``runs``: the run's folder is ``runs/name``;
     - ``checkpoint_every``: optimizer steps between two checkpoints.
@@ -78,7 +80,7 @@ class Recipe(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The recipe's own arguments, and the links that keep one truth for each fact."""
-        parser.add_argument("--after", type=Path_fr | None, default=None, help="recipe to begin from")
+        parser.add_argument("--after", type=Path_fr | None, default=None, help="recipe, or checkpoint, to begin from")
         parser.add_argument("--start", type=Path_fr | None, default=None, help="common start when `after` is null")
         parser.add_argument("--name", type=str | None, default=None, help="name of the run's folder")
         parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
@@ -105,8 +107,8 @@ class Recipe(LightningCLI):
         config["after"] = config["start"] = None
         if self.predecessor:
             recipe = Path(os.path.relpath(self.predecessor.absolute))
-            policy = finished_policy(recipe, files_of(self.words)[1:], runs)
-            config["after"] = policy.parent.name
+            policy = recipe if is_checkpoint(recipe) else finished_policy(recipe, files_of(self.words)[1:], runs)
+            config["after"] = name_of(policy)
             self.config.model.predecessor = str(policy)
         self.run = Run(runs / (self.config.name or run_name(self.words)), config)
         if not any(int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
@@ -163,8 +165,11 @@ class Recipe(LightningCLI):
         """The hashes of what this fit begins from: the shards of each source, and the predecessor's configuration."""
         made = {f"data.sources.{k}": Manifest.read(s["shards"]).content_hash for k, s in self.sources.items()}
         if self.config.model.predecessor:
-            before = Run(Path(self.config.model.predecessor).parent, {}).provenance() or {}
+            policy = Path(self.config.model.predecessor)
+            before = Run(run_of(policy), {}).provenance() or {}
             made["after"] = before.get("config_hash", "unknown")
+            if is_checkpoint(policy):
+                made["after"] += f"@{steps_of(policy)}"
         return made
 
 

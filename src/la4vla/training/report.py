@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from la4vla.models.trainer_state import run_of
 from la4vla.training.run import Run
 
 
@@ -18,7 +19,7 @@ def stages(run: Run) -> list[dict[str, Any]]:
     while provenance is not None:
         chain.insert(0, provenance)
         predecessor = provenance.get("predecessor")
-        path = Path(predecessor) / ".." / "provenance.json" if predecessor else None
+        path = run_of(Path(predecessor)) / "provenance.json" if predecessor else None
         provenance = json.loads(path.read_text()) if path and path.exists() else None
     return chain
 

@@ -121,7 +121,8 @@ def test_commands_that_are_openings_and_none_at_all_cut_alike(pick):
     openings = pick.actions.copy()
     openings[:, 3] = (1 - openings[:, 3]) / 2
     assert KinematicSegmenter().segment(replace(pick, embodiment=body, actions=openings)) == cut
-    unknown = replace(pick, embodiment=replace(body, gripper_action=None, gripper_closed=0.4))
+    silent = replace(body, gripper_action=None, gripper_action_open=None, gripper_action_closed=None)
+    unknown = replace(pick, embodiment=replace(silent, gripper_closed=0.4))
     assert [s.primitive for s in KinematicSegmenter().segment(unknown)] == [s.primitive for s in cut]
 
 

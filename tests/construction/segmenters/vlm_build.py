@@ -19,7 +19,15 @@ ARM = Embodiment(
     actions=("dx_cm", "dy_cm", "dz_cm", "effort"),
     cameras=("left", "wrist"),
     control_hz=20.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=3,
+    gripper_open=1.0,
+    gripper_closed=0.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
+    action_form="increment",
 )
 
 

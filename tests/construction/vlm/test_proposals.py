@@ -39,6 +39,8 @@ def test_times_that_can_be_true(times):
         ([(0.0, 3.8)], r"nothing covers 3\.80 to 5\.00 s"),
         ([(2.0, 5.0), (0.0, 2.0)], "segment 2 starts at 0.00 s, before segment 1 ends at 5.00 s"),
         ([(3.0, 1.0)], "shorter than"),
+        ([(0.0, 2.11), (2.0, 5.0)], "segment 2 starts at 2.00 s, before segment 1 ends at 2.11 s"),
+        ([(0.0, 4.95), (4.9, 5.0)], "segment 2 lasts from 4.93 to 5.00 s"),
         ([(0.0, 5.0), (5.1, 5.4)], "segment 2 lasts from 5.10 to 5.40 s"),  # all of it beyond the end
         ([(0.0, 5.6)], "segment 1 leaves the episode, which lasts from 0 to 5.00 s"),
         ([(-1.0, 5.0)], "leaves the episode"),
@@ -47,6 +49,13 @@ def test_times_that_can_be_true(times):
 def test_times_that_cannot(times, objection):
     with pytest.raises(BadAnswer, match=objection):
         spans(answer(*times))
+
+
+def test_neighbours_may_overlap_by_a_step_and_both_give_way():
+    assert spans(answer((0.0, 2.1), (2.0, 3.5), (3.46, 5.0))) == [(0.0, 2.05), (2.05, 3.48), (3.48, 5.0)]
+    assert spans(answer((0.0, 2.51), (2.5, 5.0)), control_hz=80.0) == [(0.0, 2.505), (2.505, 5.0)]
+    with pytest.raises(BadAnswer, match="before segment 1 ends"):
+        spans(answer((0.0, 2.52), (2.5, 5.0)), control_hz=80.0)
 
 
 def test_a_segment_has_at_least_one_step():

@@ -95,13 +95,13 @@ def test_an_unknown_camera_is_refused(droid):
 def test_the_card_for_any_robot_parses(lerobot):
     folder, _ = lerobot("v3.0", cameras=("front",))
     card = read_card(["shards/lerobot.yaml", f"reader.init_args.root={folder}"]).card
-    assert card.reader.embodiment.gripper_action == 6 and card.reader.view.name == "my_robot_224"
+    assert card.reader.embodiment.gripper_action == 6 and card.reader.view.name == "tiny_arm_224"
 
 
-@pytest.mark.parametrize("card", ["droid", "la33k"])
-def test_the_published_cards_fit_the_layout(droid, card, tmp_path):
+@pytest.mark.parametrize(("card", "sets"), [("droid", {"la", "vla"}), ("la33k", {"la", "vla"}), ("la33k_v", {"vla"})])
+def test_the_published_cards_fit_the_layout(droid, card, sets, tmp_path):
     declaration = read_card([f"shards/{card}.yaml", f"reader.init_args.root={droid[0]}"])
     assert declaration.card.reader.embodiment.name == "droid"
-    assert {"la", "vla"} <= set(declaration.card.exports) and Path(declaration.folder) == Path(f"shards/{card}")
+    assert sets <= set(declaration.card.exports) and Path(declaration.folder) == Path(f"shards/{card}")
     with pytest.raises(FileNotFoundError, match=r"no LeRobot data set in .*nothing"):
         read_card([f"shards/{card}.yaml", f"reader.init_args.root={tmp_path}/nothing"])

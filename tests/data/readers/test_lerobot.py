@@ -78,6 +78,9 @@ def test_the_body_is_derived_from_names(lerobot):
     body = LeRobotReader(str(lerobot("v3.0")[0]), **OPEN).embodiment
     assert body.name == "tiny_arm" and body.control_hz == 15 and body.cameras == ("front", "wrist")
     assert (body.position, body.translation, body.gripper) == ((0, 1, 2), (0, 1, 2), 6)
+    assert (body.gripper_open, body.gripper_closed, body.gripper_action) == (1.0, 0.0, 6)
+    assert (body.orientation, body.orientation_form, body.action_form) == ((3, 4, 5), "euler_xyz", "increment")
+    assert body.forward is body.left is body.up is body.gripper_action_open is None
 
 
 def test_a_robot_without_gripper_is_no_problem(lerobot):
@@ -85,28 +88,6 @@ def test_a_robot_without_gripper_is_no_problem(lerobot):
     reader = LeRobotReader(str(folder), size_px=16)
     assert reader.embodiment.gripper is None
     assert len(read_all(reader)[0]) == 3
-
-
-@pytest.mark.parametrize(
-    ("columns", "sentence"),
-    [
-        ({}, "readings go from 0.0 to 1.0, but does not say which of them is open: give gripper_open"),
-        (
-            {"observation.state": ("joint_0", "joint_1")},
-            "hold the end effector's position along x, y and z is not clear",
-        ),
-        ({"action": ("joint_0", "joint_1")}, "hold translation along x, y and z is not clear from the names joint_0"),
-        (
-            {"observation.state": ("x", "y", "z", "gripper", "gripper")},
-            "several dimensions of a gripper",
-        ),
-    ],
-)
-def test_what_the_names_leave_open_is_asked_for(lerobot, columns, sentence):
-    default = {"observation.state": ("x", "y", "z", "a", "b", "c", "gripper"), "action": ("x", "y", "z")}
-    folder, _ = lerobot("v3.0", columns=default | columns)
-    with pytest.raises(ValueError, match=sentence):
-        LeRobotReader(str(folder))
 
 
 def test_a_card_states_body_columns_and_cameras(lerobot, shown):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
 from la4vla.data.readers.libero_hdf5 import LiberoHdf5Reader
-from la4vla.data.readers.robomimic_hdf5 import RobomimicHdf5Reader
+from la4vla.data.readers.robomimic_hdf5 import ROBOSUITE_PANDA, RobomimicHdf5Reader
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.simulators.libero_body import LIBERO
 
@@ -130,6 +131,8 @@ def test_a_damaged_chunk_leaves_one_demonstration_out(robomimic):
         (np.bytes_(b'{"language_instruction": "\xd6ffne"}'), r"instruction not UTF-8.*b'\\xd6ffne'"),
         ('{"language_instruction"', "no instruction.*holds no language_instruction"),
         ("{}", "no instruction.*holds no language_instruction"),
+        ("[]", "no instruction.*holds no language_instruction"),
+        ('{"language_instruction": null}', "no instruction.*holds no language_instruction"),
     ],
 )
 def test_instructions_that_cannot_be_read_are_told(libero, info, sentence):
@@ -138,6 +141,14 @@ def test_instructions_that_cannot_be_read_are_told(libero, info, sentence):
     reader = LiberoHdf5Reader(str(libero))
     with pytest.raises(UnusableEpisode, match=sentence):
         reader.read(reader.keys()[0], False, Counter())
+
+
+@pytest.mark.parametrize("told", [list("open the drawer"), ["open", "the", "drawer"], ["open the drawer"]])
+def test_an_instruction_in_letters_or_words_is_one_text(libero, told):
+    with h5py.File(libero, "a") as file:
+        file["data"].attrs["problem_info"] = json.dumps({"language_instruction": told})
+    reader = LiberoHdf5Reader(str(libero))
+    assert reader.read(reader.keys()[0], False, Counter()).instruction == "open the drawer"
 
 
 def test_each_bad_demonstration_is_told(libero):
@@ -200,3 +211,63 @@ def test_nothing_to_read_is_told(tmp_path, drawn, libero):
         LiberoHdf5Reader(str(libero), cameras=["front"])
     with pytest.raises(ValueError, match="no file of the task 'fly'"):
         LiberoHdf5Reader(str(libero)).keys(["fly"])
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda v: v.astype(np.float32) / 255, r"\(5, 32, 32, 3\) float32, no bytes"),
+        (lambda v: v.astype(np.uint16), r"\(5, 32, 32, 3\) uint16, no bytes"),
+        (lambda v: v[..., :1], r"\(5, 32, 32, 1\) uint8, one channel, as depth has"),
+        (lambda v: v[..., 0].astype(np.float32), r"\(5, 32, 32\) float32, one channel, as depth has"),
+        (lambda v: np.concatenate([v, v[..., :1]], axis=3), r"\(5, 32, 32, 4\) uint8, RGBA or colour with depth"),
+        (lambda v: v.transpose(0, 3, 1, 2), r"\(5, 3, 32, 32\) uint8, the channels before height and width"),
+        (lambda v: v[:, 0, :, 0], r"\(5, 32\) uint8, perhaps encoded pictures"),
+    ],
+)
+def test_pictures_that_are_no_colour_leave_one_demonstration_out(robomimic, change, found):
+    settings = dict(path=str(robomimic), instruction="lift the cube", size_px=16)
+
+    def put(demo):
+        with h5py.File(robomimic, "a") as file:
+            old = file[f"data/{demo}/obs/agentview_image"][()]
+            del file[f"data/{demo}/obs/agentview_image"]
+            file[f"data/{demo}/obs/agentview_image"] = change(old)
+
+    put("demo_2")
+    reader = RobomimicHdf5Reader(**settings)
+    sentence = (
+        rf"left out \(not colour\): camera agentview: /data/demo_2/obs/agentview_image of .*lift.hdf5 holds {found}"
+    )
+    with pytest.raises(UnusableEpisode, match=sentence):
+        reader.read(("lift", 2), True, Counter())
+    assert [len(list(reader.read(("lift", n), True, Counter()).frames["agentview"])) for n in (0, 10)] == [6, 4]
+    assert len(reader.read(("lift", 2), False, Counter())) == 5
+    for demo in ("demo_0", "demo_10"):
+        put(demo)
+    with pytest.raises(
+        ValueError, match=r"No demonstration has pictures for camera agentview: .* expected \(T, h, w, 3\)"
+    ):
+        RobomimicHdf5Reader(**settings)
+
+
+def test_pictures_of_another_size_leave_one_demonstration_out(robomimic, drawn):
+    with h5py.File(robomimic, "a") as file:
+        del file["data/demo_2/obs/agentview_image"]
+        file["data/demo_2/obs/agentview_image"] = np.stack([drawn(t, 0, 48, 48) for t in range(5)])
+    reader = RobomimicHdf5Reader(str(robomimic), "lift the cube")
+    reader.read(("lift", 0), True, Counter())
+    sentence = r"\(uneven pictures\): camera agentview: its pictures have 48x48 px, others 32 px; give size_px"
+    with pytest.raises(UnusableEpisode, match=sentence):
+        reader.read(("lift", 2), True, Counter())
+    one_size = RobomimicHdf5Reader(str(robomimic), "lift the cube", size_px=16)
+    assert one_size.read(("lift", 2), True, Counter()).frames["agentview"][0].shape == (16, 16, 3)
+
+
+def test_a_file_whose_name_has_blanks_is_a_task_that_shards_can_hold(tmp_path, drawn):
+    path = write(tmp_path / "lift the cube (2).hdf5", drawn, ROBOMIMIC_OBS, ())
+    reader = RobomimicHdf5Reader(str(path), "lift the cube", cameras={})
+    assert reader.keys()[0] == ("lift-the-cube--2-", 0)
+    with pytest.raises(ValueError, match=r"no name that shards can give to a camera"):
+        body = replace(ROBOSUITE_PANDA, cameras=("left eye",))
+        RobomimicHdf5Reader(str(path), "lift the cube", cameras={"left eye": "left_image"}, embodiment=body)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -236,6 +237,28 @@ def test_weights_that_do_not_fit_are_refused(
     ).save_pretrained(stranger)
     with pytest.raises(ValueError, match="hold a 'qwen2' model"):
         InternVL3(weights=str(stranger))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_file_that_is_missing_or_damaged_is_one_sentence(published: tuple[Path, InternVLModel], name: str) -> None:
+    folder, _ = published
+    for content in (None, b"short"):
+        (folder / name).unlink()
+        if content is not None:
+            (folder / name).write_bytes(content)
+        with pytest.raises(
+            ValueError, match=rf"^weights='{folder}' (has no {name}|cannot be read \([^\n]*\)): name"
+        ) as told:
+            InternVL3(weights=str(folder), language_layers=2)
+        assert "\n" not in str(told.value)
+        (folder / name).touch()
+
+
+def test_a_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # asks nobody, and says what an unreachable hub makes it say
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"^weights='nobody/nothing' cannot be read \([^\n]*\): name[^\n]*reached\.$"):
+        InternVL3(weights="nobody/nothing")
 
 
 def test_variants_have_the_published_sizes() -> None:

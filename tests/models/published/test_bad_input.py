@@ -210,7 +210,7 @@ def test_policies_the_official_layout_cannot_hold(
             with pytest.raises(ValueError, match=r" layout holds |in this layout"):
                 write(make_policy(small_backbone(), head), tmp_path / "target")
     for write in (official_folder.write, lerobot_export.write):
-        with pytest.raises(ValueError, match="this policy has a stem of convolutions"):
+        with pytest.raises(ValueError, match="a stem of convolutions; layout=la4vla holds every"):
             write(make_policy(small_backbone(stem="convolutions")), tmp_path / "target")
     assert not (tmp_path / "target").exists()
 

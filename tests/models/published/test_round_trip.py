@@ -30,6 +30,10 @@ def _stored(weights: dict[str, Tensor], rest: torch.dtype, tables: torch.dtype) 
     return {name: tensor.to(tables if name.endswith(".pe") else rest) for name, tensor in weights.items()}
 
 
+def _tables_exact(stored: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {**stored, **{f"model.{name}": tensor for name, tensor in weights.items() if name.endswith(".pe")}}
+
+
 def _same(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
     assert left.keys() == right.keys()
     for name, tensor in left.items():
@@ -57,13 +61,11 @@ def test_official_to_policy_to_official(
     load_official(source, compat=compat).save(policy_folder)
     official_folder.write(Policy.load(policy_folder), target, arm="arm_a", dataset="data")
     back = official_folder.load_tensors(target / "mp_rank_00_model_states.pt")
-    if compat or rest == tables:
-        _same(back, stored)
+    # Recomputed tables are exact, whatever the precision of the weights beside them.
+    _same(back, stored if compat else _stored(weights, rest, torch.float32))
     assert json.loads((target / "norm_stats.json").read_text()) == json.loads((source / "norm_stats.json").read_text())
     before, after = (json.loads((folder / "config.json").read_text()) for folder in (source, target))
-    assert {
-        k: v for k, v in after.items() if k in before and k != "num_inference_timesteps"
-    }.items() <= before.items() | {("vlm_name", after["vlm_name"])}
+    assert {k: v for k, v in after.items() if k in before and k != "num_inference_timesteps"}.items() <= before.items()
     again = load_official(target, compat=compat)
     _same(again.state_dict(), Policy.load(policy_folder).state_dict())
 
@@ -188,7 +190,7 @@ def test_lerobot_to_policy_to_lerobot(
     policy = policies.build(found, domains.domain_of(found, arm, official.domains[0].view, None, None), str(vlm))
     policy.save(tmp_path / "policy")
     lerobot_export.write(Policy.load(tmp_path / "policy"), target)
-    _same(load_file(target / "model.safetensors"), stored)
+    _same(load_file(target / "model.safetensors"), _tables_exact(stored, weights))
     statistics = "policy_preprocessor_step_4_normalizer_processor.safetensors"
     _same(load_file(target / statistics), load_file(source / statistics))
     again = lerobot_folder.read(target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from la4vla import fit
 from la4vla.data.shards import Shards
+from la4vla.models.model_card import card
+from la4vla.models.policy import Policy
 
 ROOT = Path(__file__).parents[3]
 WORDS = [
@@ -31,7 +35,13 @@ def test_missing_segments_are_built_from_their_card(workspace):
     (workspace / "shards/metaworld.yaml").write_text(CARD)
     fit.main(WORDS)
     assert len(Shards(workspace / "shards/metaworld/heldout_la")) > 2
-    assert "direction_following" in (workspace / "runs/checked/provenance.json").read_text()
+    results = json.loads((workspace / "runs/checked/provenance.json").read_text())["results"]
+    measured = results["direction_following"]["masked"]["directional_alignment_rate"]
+    with (workspace / "runs/checked/csv/version_0/metrics.csv").open() as file:
+        logged = [row["direction_following/masked/directional_alignment_rate"] for row in csv.DictReader(file)]
+    assert [float(value) for value in logged if value] == [pytest.approx(measured)]
+    told = card(Policy.load("runs/checked/policy"), "me/checked")
+    assert "on segments of shards/metaworld/heldout_la" in told and "| conflicting proprioception |" in told
 
 
 def test_segments_that_cannot_be_built_stop_before_training(workspace):

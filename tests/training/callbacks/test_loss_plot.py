@@ -11,12 +11,12 @@ from la4vla.training.callbacks.loss_plot import plot_loss
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        (("loss", "loss/la", "loss_smoothed"), ["loss/la", "loss_smoothed"]),
-        (("loss", "loss/la", "loss/vla"), ["loss", "loss/la", "loss/vla"]),
+        (("loss", "loss/la", "loss_smoothed"), ["loss/la"]),
+        (("loss", "loss/la", "loss/vla", "loss_smoothed"), ["loss", "loss/la", "loss/vla"]),
         (("loss",), ["loss"]),
     ],
 )
-def test_the_loss_of_a_single_source_is_drawn_once(columns, shown, tmp_path, monkeypatch):
+def test_the_run_and_its_sources_are_drawn_and_a_single_source_once(columns, shown, tmp_path, monkeypatch):
     labels = []
     plot = Axes.plot
     monkeypatch.setattr(Axes, "plot", lambda *a, **k: labels.append(k.get("label")) or plot(*a, **k))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from safetensors.torch import load_file
 
 from la4vla import fit
 from la4vla.evaluation.outcomes import read_outcomes
+from la4vla.models.model_card import card
 from la4vla.models.policy import Policy
 from la4vla.training.callbacks.export import Export
 from la4vla.training.module import PolicyModule
@@ -41,7 +44,7 @@ def rollouts(workspace):
 
 
 def test_a_resumed_run_with_rollouts_equals_an_uninterrupted_one_without(workspace, rollouts, monkeypatch):
-    fit.main([LA, *WORDS, "trainer.callbacks=null", "name=without"])
+    fit.main([LA, *WORDS, "trainer.callbacks=null", "trainer.log_every_n_steps=1", "name=without"])
     begin = PolicyModule.on_train_batch_start
 
     def dies(module, *batch):
@@ -64,7 +67,16 @@ def test_a_resumed_run_with_rollouts_equals_an_uninterrupted_one_without(workspa
     assert [outcome.success for outcome in outcomes] == [True, False, True, False]
     results = json.loads((workspace / "runs/with/provenance.json").read_text())["results"]
     assert (results["success_rate"], results["episodes"], results["retries"]) == (0.5, 4, 0)
+    assert (results["benchmark"], results["measured_at_step"], results["seeds"]) == ("still", 5, [0, 1])
+    assert "Success in still: 50.0 %" in card(Policy.load(workspace / "runs/with/policy"), "me/with")
     assert results["best_success"] == {"success_rate": 0.5, "step": 2}  # later ones were no better
+    with (workspace / "runs/without/csv/version_0/metrics.csv").open() as file:
+        rates = [row["learning_rate/head"] for row in csv.DictReader(file) if row["learning_rate/head"]]
+    peak = [0.5 * (1 + math.cos(math.pi * step / 5)) for step in range(5)]
+    assert [float(rate) / float(rates[0]) for rate in rates] == pytest.approx(peak)
+    tables = sorted((workspace / "runs/with/csv").glob("*/metrics.csv"))
+    logged = [row.get("success_rate") for table in tables for row in csv.DictReader(table.open())]
+    assert [float(value) for value in logged if value] == [0.5] * 3
     best = Policy.load(folder / "best_policy").state_dict()
     assert any(not best[name].equal(tensor) for name, tensor in resumed.items())
 

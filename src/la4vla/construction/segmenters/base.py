@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 from la4vla.data.unusable import UnusableEpisode
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
 
 
@@ -29,6 +30,18 @@ class Segmenter(Protocol):
     def needs_frames(self) -> bool:
         """Whether episodes must come with their frames."""
         return False
+
+    @property
+    def metres_per_unit(self) -> float | None:
+        """Metres that a unit of translational action is taken for; None where that does not matter."""
+        return None
+
+    def check(self, body: Embodiment) -> None:
+        """Refuse a body of which too little is known to segment its episodes, before any is read.
+
+        Raises:
+            ValueError: In a sentence that names what is missing.
+        """
 
     def segment(self, episode: Episode) -> list[Segment]:
         """The segments of ``episode``, ascending and without overlap; steps may be left out.

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from la4vla.construction.keyframes import KeyframeDetector
 from la4vla.construction.segmenters.base import Pending, Segmenter
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
 
 
@@ -44,6 +45,16 @@ class HybridSegmenter(Segmenter):
     def needs_frames(self) -> bool:
         """Whether episodes must come with their frames."""
         return self.segmenter.needs_frames
+
+    @property
+    def metres_per_unit(self) -> float | None:
+        """What the other segmenter takes a unit of translational action for."""
+        return self.segmenter.metres_per_unit
+
+    def check(self, body: Embodiment) -> None:
+        """Refuse what the other segmenter refuses, and a gripper whose transitions cannot be told."""
+        self.segmenter.check(body)
+        self.keyframes.check(body)
 
     def segment(self, episode: Episode) -> list[Segment]:
         """The proposed segments of ``episode`` with moved boundaries."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from la4vla.construction.consistency import refuse_absolute
 from la4vla.construction.contacts import ContactDetector
 from la4vla.construction.grip import Grip
 from la4vla.construction.gripper_actions import GripperActions
@@ -16,6 +17,7 @@ from la4vla.construction.named import named
 from la4vla.construction.pieces import Pieces
 from la4vla.construction.rotations import RotationDetector
 from la4vla.construction.segmenters.base import Segmenter
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
 from la4vla.schema.primitives import Primitive, Status
 
@@ -92,6 +94,24 @@ class KinematicSegmenter(Segmenter):
     contacts: ContactDetector | None = field(default_factory=ContactDetector)
     rotations: RotationDetector | None = field(default_factory=RotationDetector)
     magnitudes: Magnitudes | None = field(default_factory=Magnitudes)
+
+    @property
+    def metres_per_unit(self) -> float | None:
+        """Metres that a unit of translational action is taken for."""
+        return self.command_m
+
+    def check(self, body: Embodiment) -> None:
+        """Refuse a body whose motion, or whose gripper's, cannot be told in words.
+
+        Raises:
+            ValueError: In a sentence that names what is missing.
+        """
+        body.require("KinematicSegmenter", "position", "translation", "forward", "left", "up")
+        if body.gripper is not None:
+            body.require("KinematicSegmenter", "gripper_open", "gripper_closed")
+        if body.gripper_action is not None:
+            body.require("KinematicSegmenter", "gripper_action_open", "gripper_action_closed")
+        refuse_absolute("KinematicSegmenter", body)
 
     def segment(self, episode: Episode) -> list[Segment]:
         """The segments of ``episode``, ascending and without overlap."""

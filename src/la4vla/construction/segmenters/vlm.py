@@ -22,6 +22,7 @@ from la4vla.construction.vlm.proposals import Timing, answer_schema
 from la4vla.construction.vlm.request import Question, estimated_tokens, write_question
 from la4vla.construction.vlm.wording import word_segments
 from la4vla.data.unusable import UnusableEpisode
+from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
 
 PAPERS_COMPLETION_TOKENS = 354
@@ -72,6 +73,10 @@ class VLMSegmenter(Segmenter):
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # threads do not travel to other processes
+
+    def check(self, body: Embodiment) -> None:
+        """Refuse a gripper whose transitions cannot be told."""
+        self.keyframes.check(body)
 
     @property
     def needs_frames(self) -> bool:

@@ -22,25 +22,23 @@ class Clip:
         info: The segment's words.
         first: First step of the window.
         start: First step of the segment as it was proposed; ``stop`` is one past its last.
-        position: ``(T, 3)`` metres the hand lies forward, left and up in the robot's base frame, over the window.
-        opening: ``(T,)`` from 0 (closed) to 1 (open), or None without a gripper.
+        last: One past the last step of the window.
+        position: ``(T, 3)`` metres the hand lies forward, left and up in the robot's base frame, over the window; None
+            where that is not recorded.
+        opening: ``(T,)`` from 0 (closed) to 1 (open), or None without a gripper or its stroke.
         frame_steps: ``(F,)`` steps of the episode that have frames.
         sources: ``(F,)`` where each of those frames lies: a set, and the number of the frame in it.
     """
 
     info: RecordInfo
     first: int
+    last: int
     start: int
     stop: int
-    position: np.ndarray
+    position: np.ndarray | None
     opening: np.ndarray | None
     frame_steps: np.ndarray
     sources: Sequence[tuple[Shards, int]]
-
-    @property
-    def last(self) -> int:
-        """One past the last step of the window."""
-        return self.first + len(self.position)
 
     def jpegs(self, camera: str) -> list[bytes]:
         """The JPEG files of one camera, a row for each of ``frame_steps``."""
@@ -55,9 +53,10 @@ class Clip:
             "primitive": self.info.primitive,
             "directions": list(self.info.directions),
             "first": self.first,
+            "last": self.last,
             "start": self.start,
             "stop": self.stop,
-            "position": np.round(self.position, 5).tolist(),
+            "position": None if self.position is None else np.round(self.position, 5).tolist(),
             "opening": None if self.opening is None else np.round(self.opening, 4).tolist(),
             "frame_steps": self.frame_steps.tolist(),
         }
@@ -118,17 +117,16 @@ class Footage:
         proprioception = np.concatenate([shards.proprioception[part] for shards, part in rows]).astype(np.float64)
         shots = [(s, (piece.shards, f)) for piece, begin, end in parts for s, f in piece.frames(begin, end)]
         body = self.embodiment
-        frame = np.array([body.forward, body.left, body.up], dtype=np.float64)
-        opening = None
-        if body.gripper is not None:
-            opening = proprioception[:, body.gripper] - body.gripper_closed
-            opening = np.clip(opening / (body.gripper_open - body.gripper_closed), 0, 1)
+        placed = body.position is not None and body.forward is not None
+        stroked = body.gripper is not None and body.gripper_open is not None
+        opening = np.clip(body.opening_of(proprioception), 0, 1) if stroked else None
         return Clip(
             info=self.segments.records[number],
             first=parts[0][1],
+            last=parts[-1][2],
             start=own.start,
             stop=own.stop,
-            position=proprioception[:, list(body.position)] @ frame.T,
+            position=body.position_of(proprioception) @ body.axes.T if placed else None,
             opening=opening,
             frame_steps=np.array([step for step, _ in shots], dtype=np.int64),
             sources=[source for _, source in shots],

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from la4vla.construction.vlm.answers import AnswerStore, digest
 from la4vla.construction.vlm.bill import Usage
 from la4vla.construction.vlm.endpoint import Endpoint, NoAnswer
-from la4vla.construction.vlm.proposals import BadAnswer, Proposal, Timing, answer_schema, read_proposals
+from la4vla.construction.vlm.message import BadAnswer
+from la4vla.construction.vlm.proposals import Proposal, Timing, answer_schema, read_proposals
 from la4vla.construction.vlm.request import Question, told_back
 from la4vla.data.unusable import UnusableEpisode
 

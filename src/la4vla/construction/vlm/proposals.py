@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,16 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from la4vla.construction.vlm.message import BadAnswer, after_thoughts, last_fitting
 from la4vla.schema.primitives import Primitive, Status
 
 Direction = Literal["forward", "backward", "left", "right", "upward", "downward"]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
-THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 TOLD = 6
-
-
-class BadAnswer(ValueError):
-    """An answer that cannot be used; the message says why, to the model that gave it."""
+NOTHING = "there are no segments, but the arm does something"
 
 
 def _strict(schema: dict[str, Any]) -> None:
@@ -113,34 +108,43 @@ class Timing:
 
 
 def read_proposals(text: str, duration_s: float, control_hz: float, timing: Timing) -> list[Proposal]:
-    """The proposals in an answer: an object with ``segments``, or the bare list of the paper.
+    """The proposals in an answer: an object with ``segments``, or the bare list of the paper; the last that fits.
 
     Raises:
         BadAnswer: If it holds no proposals of the right form, or their times cannot be true.
     """
-    value = _json(text)
-    try:
-        proposals = Proposals.model_validate({"segments": value} if isinstance(value, list) else value).segments
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise BadAnswer("; ".join(wrong[:TOLD])) from error
+    proposals = last_fitting(after_thoughts(text), _proposals, "segments")
     if not proposals:
-        raise BadAnswer("there are no segments, but the arm does something")
+        raise BadAnswer(NOTHING)
+    proposals = abutting(proposals, control_hz)
     if told := timing.objections(proposals, duration_s, control_hz):
         raise BadAnswer("; ".join(told[:TOLD]))
     return proposals
 
 
-def _json(text: str) -> Any:
-    """The JSON value in ``text``, which may stand between thoughts, words and code fences."""
-    text = THOUGHT.sub("", text)
-    opening = re.search(r"[\[{]", text)
-    if opening is None:
-        raise BadAnswer("there is no JSON in it" if text.strip() else "it is empty")
+def _proposals(value: Any) -> list[Proposal]:
+    """The proposals that are the JSON value ``value``."""
+    if value == []:  # prose has empty brackets too
+        raise BadAnswer(NOTHING)
     try:
-        return json.JSONDecoder().raw_decode(text, opening.start())[0]
-    except (ValueError, RecursionError) as error:  # the latter where a model repeats one bracket until it is cut off
-        raise BadAnswer(f"it is no whole JSON ({error})") from error
+        return Proposals.model_validate({"segments": value} if isinstance(value, list) else value).segments
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise BadAnswer("; ".join(wrong[:TOLD])) from error
+
+
+def abutting(proposals: Sequence[Proposal], control_hz: float) -> list[Proposal]:
+    """The same proposals without overlaps of up to one step of the robot: both give way by half.
+
+    Nothing happens between two steps, and a model that rounds its times to hundredths lets neighbours overlap by less.
+    """
+    mended = list(proposals)
+    for number, (before, after) in enumerate(pairwise(proposals)):
+        if 0 < before.end - after.start <= 1 / control_hz + 1e-6:
+            middle = (before.end + after.start) / 2
+            mended[number] = mended[number].model_copy(update={"end": middle})
+            mended[number + 1] = after.model_copy(update={"start": middle})
+    return mended
 
 
 def _bare(schema: Any) -> Any:

@@ -25,12 +25,20 @@ DROID = Embodiment(
     actions=("dx_m", "dy_m", "dz_m", "droll_rad", "dpitch_rad", "dyaw_rad", "gripper_opening"),
     cameras=tuple(CAMERAS),
     control_hz=15.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=GRIPPER,
+    gripper_open=1.0,
+    gripper_closed=0.0,
     gripper_action=GRIPPER,
     gripper_action_open=1.0,
     gripper_action_closed=0.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
     orientation=ANGLES,
     orientation_form="euler_xyz",
+    action_form="increment",
 )
 
 
@@ -91,5 +99,5 @@ class DroidReader(LeRobotReader):
 def droid(deltas: Deltas) -> Embodiment:
     """The embodiment of DROID with one kind of differences."""
     if deltas == "none":
-        return replace(DROID, name="droid_absolute", actions=DROID.proprioception)
+        return replace(DROID, name="droid_absolute", actions=DROID.proprioception, action_form="absolute")
     return DROID if deltas == "per_step" else replace(DROID, name="droid_anchored")

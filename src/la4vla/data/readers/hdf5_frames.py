@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
-import h5py
 import numpy as np
 from PIL import Image
 
 from la4vla.data.unusable import UnusableEpisode
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import h5py
+
+
+def picture_shape(stored: h5py.Dataset) -> tuple[int, int]:
+    """Height and width of the pictures in an array.
+
+    Raises:
+        ValueError: If the array does not hold ``(T, h, w, 3)`` uint8; says what it holds instead.
+    """
+    shape, kind = tuple(stored.shape or ()), stored.dtype
+    if len(shape) == 4 and shape[3] == 3 and kind == np.uint8:
+        return int(shape[1]), int(shape[2])
+    found = f"{stored.name} of {stored.file.filename} holds {shape} {kind}, {_guess(shape, kind)}"
+    raise ValueError(f"{found}; expected (T, h, w, 3) uint8 in RGB. Convert it, or leave the camera out.")
+
+
+def _guess(shape: tuple[int, ...], kind: np.dtype[Any]) -> str:
+    """What an array of that shape and type seems to be."""
+    if len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3])):
+        return "one channel, as depth has"
+    if len(shape) != 4:
+        return "no pictures" if len(shape) != 2 else "perhaps encoded pictures"
+    if shape[3] == 4:
+        return "RGBA or colour with depth"
+    if shape[3] != 3 and shape[1] in (3, 4):
+        return "the channels before height and width"
+    return "no bytes" if kind != np.uint8 else "no colour"
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
+from la4vla.data.deltas import Deltas
 from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.fingerprint import Fingerprint
-from la4vla.data.readers.lerobot_body import embodiment_of
+from la4vla.data.readers.lerobot_cameras import colour_cameras, feature_axes
+from la4vla.data.readers.lerobot_embodiment import Request, settle, with_stroke
 from la4vla.data.readers.lerobot_fingerprint import fingerprints_of
-from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta, read_meta
+from la4vla.data.readers.lerobot_meta import VERSIONS, EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
+from la4vla.data.readers.lerobot_rate import check_rate, check_video_rate
 from la4vla.data.readers.lerobot_rows import episode_rows, instruction_of
+from la4vla.data.readers.packages import require
+from la4vla.data.readers.stated_facts import StatedFacts
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.data.video import VideoClip
 from la4vla.schema.embodiment import Embodiment
@@ -27,25 +33,32 @@ from la4vla.schema.view import Shot, ViewProfile
 class LeRobotReader(Reader):
     """Reads the episode ``(task, number)``; the task is the slug of its instruction, the number counts all episodes.
 
-    Numbers are taken as they are. Frames are resized to a square, which squashes other shapes as the official code
-    does. Without frames no video is opened, so language-action data needs none.
+    Frames are resized to a square, which squashes other shapes as the official code does. Without frames no video is
+    opened, so language-action data needs none.
 
     Args:
-        root: Folder of the data set, the one that holds ``meta``.
+        root: Folder of the data set, the one that holds ``meta``; relative to where the command runs.
         proprioception: Columns of the proprioception, joined in this order.
         actions: Columns of the actions, likewise.
         cameras: Names of cameras, all the embodiment's or some, and the video keys they stand for; None takes the
-            embodiment's cameras, or all videos, under the last part of their keys.
-        embodiment: Whose numbers these are; None derives it from the metadata, which rarely suffices.
-        gripper_open: Reading of a derived embodiment's gripper when fully open.
-        gripper_closed: Likewise when fully closed.
+            embodiment's cameras, or all of colour, under the last part of their keys.
+        embodiment: Whose numbers come out; None takes ``meta/la4vla.json`` or derives it from the metadata.
+        facts: Single facts of the robot that go before what is known from elsewhere.
+        gripper_open: Short for ``facts.gripper_open``, for a robot that has a gripper.
+        gripper_closed: Likewise for ``facts.gripper_closed``.
+        deltas: What becomes of actions that are commanded poses: ``none`` leaves all numbers as they are, ``per_step``
+            and ``anchored`` make increments; see :func:`la4vla.data.deltas.as_deltas`.
+        measured: For ``deltas``: by dimension of the actions, the dimension of the proprioception that measures it;
+            None takes those that are called alike, the gripper's but. The frame stays that of the poses.
+        angles: For ``deltas``: dimensions of the actions that are Euler angles in radians; None takes those called
+            roll, pitch and yaw.
         size_px: Height and width of the frames.
         frame_every: A frame is kept every so many steps.
 
     Raises:
         FileNotFoundError: If there is no such data set.
-        ValueError: If it is empty, lacks a column or camera, runs at another rate than the embodiment, or does not say
-            what matters about its robot.
+        ValueError: If it is empty, lacks a column or camera, runs at another rate than it or the embodiment says, or
+            its robot is not known well enough.
     """
 
     def __init__(
@@ -55,28 +68,42 @@ class LeRobotReader(Reader):
         actions: Sequence[str] = ("action",),
         cameras: Mapping[str, str] | None = None,
         embodiment: Embodiment | None = None,
+        facts: StatedFacts | None = None,
         gripper_open: float | None = None,
         gripper_closed: float | None = None,
+        deltas: Deltas = "none",
+        measured: Mapping[int, int] | None = None,
+        angles: Sequence[int] | None = None,
         size_px: int = 224,
         frame_every: int = 1,
     ) -> None:
+        require("Reading LeRobot data sets", "pyarrow", "av")
         if size_px < 1 or frame_every < 1:
             raise ValueError(f"size_px and frame_every must be at least 1, got {size_px} and {frame_every}.")
+        if deltas == "none" and (measured is not None or angles is not None):
+            raise ValueError("measured and angles say how to make increments, and deltas is none: name the deltas.")
         self.root, self.frame_every, self.size_px = root, frame_every, size_px
         self._felt, self._done = tuple(proprioception), tuple(actions)
         meta = read_meta(root)
         _check_columns(meta, [*self._felt, *self._done])
-        videos = _videos(meta, cameras, embodiment)
-        if embodiment is None:
-            stroke = None if gripper_open is None or gripper_closed is None else (gripper_open, gripper_closed)
-            embodiment = embodiment_of(meta, self._felt, self._done, tuple(videos), stroke)
-        self._videos = _in_order(videos, embodiment)
-        self.embodiment: Embodiment = embodiment
-        _check_body(meta, embodiment, self._felt, self._done)
+        videos, told = colour_cameras(meta, cameras, embodiment)
+        stated = facts or StatedFacts()
+        if gripper_open is not None and gripper_closed is not None and embodiment is None:
+            stated = with_stroke(meta, self._felt, stated, gripper_open, gripper_closed)
+        request = Request(self._felt, self._done, embodiment, stated, deltas, measured, angles)
+        self.embodiment: Embodiment
+        self.embodiment, self._increments, open_facts = settle(meta, request, tuple(videos))
+        self._videos = _in_order(videos, self.embodiment)
+        check_rate(meta)
         self.view: ViewProfile | None = None
         if self._videos:
-            shots = tuple(Shot(camera, _height_px(meta, key)) for camera, key in self._videos.items())
-            self.view = ViewProfile(f"{embodiment.name}_{size_px}", shots, size_px)
+            heights = {camera: feature_axes(meta.features[key])[0] for camera, key in self._videos.items()}
+            shots = tuple(Shot(camera, height or size_px) for camera, height in heights.items())
+            self.view = ViewProfile(f"{self.embodiment.name}_{size_px}", shots, size_px)
+        if meta.version not in VERSIONS:
+            told = [f"{root} is of version {meta.version}, newer than the {VERSIONS[-1]} it is read as.", *told]
+        for sentence in [*told, *([open_facts] if open_facts else [])]:
+            Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
 
     def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:
         """Keys in the order of the data set; ``tasks`` holds instructions or their slugs.
@@ -133,8 +160,10 @@ class LeRobotReader(Reader):
         return fingerprints_of(read_meta(self.root), [n for _, n in keys], (*self._felt, *self._done), cameras)
 
     def converted(self, proprioception: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(T, S)`` and ``(T, A)`` as the embodiment means them, from the columns as they are; here the same."""
-        return proprioception, actions
+        """``(T, S)`` and ``(T, A)`` as the embodiment means them, from the columns as they are."""
+        if self._increments is None:
+            return proprioception, actions
+        return proprioception, self._increments.convert(proprioception, actions)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -149,8 +178,15 @@ class LeRobotReader(Reader):
                     path, entry.length, fps, start_s, every, size_px, episode=name, camera=camera
                 )
             else:
-                clip = LeRobotPictures(entry.data, key, entry.index, entry.length, every, size_px, name, camera)
-            clip.check()
+                clip = LeRobotPictures(
+                    Path(self.root), entry.data, key, entry.index, entry.length, every, size_px, name, camera
+                )
+            try:
+                clip.check()
+            except UnusableEpisode as fault:
+                if fault.reason == "wrong fps":
+                    check_video_rate(read_meta(self.root), camera, key)
+                raise
             clips[camera] = clip
         return clips
 
@@ -186,44 +222,11 @@ def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
             raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {known}.")
 
 
-def _videos(meta: LeRobotMeta, cameras: Mapping[str, str] | None, body: Embodiment | None) -> dict[str, str]:
-    """By camera name the video key."""
-    known = {key.removeprefix("observation.images.").replace(".", "_"): key for key in meta.camera_keys}
-    chosen = dict(cameras) if cameras is not None else known
-    if cameras is None and body is not None:
-        chosen = {name: known.get(name, name) for name in body.cameras}
-    for name, key in chosen.items():
-        if key not in meta.camera_keys:
-            raise ValueError(f"Camera {name} wants the video {key!r}; {meta.root} has {', '.join(meta.camera_keys)}.")
-    return chosen
-
-
 def _in_order(videos: Mapping[str, str], body: Embodiment) -> dict[str, str]:
     """``videos`` in the order of the embodiment's cameras."""
     if not set(videos) <= set(body.cameras):
         raise ValueError(f"The cameras {list(videos)} are not those of embodiment {body.name}, {list(body.cameras)}.")
     return {name: videos[name] for name in body.cameras if name in videos}
-
-
-def _check_body(meta: LeRobotMeta, body: Embodiment, felt: Sequence[str], done: Sequence[str]) -> None:
-    if abs(body.control_hz - meta.fps) > 1e-6:
-        raise ValueError(
-            f"{meta.root} runs at {meta.fps:g} Hz, embodiment {body.name} at {body.control_hz:g} Hz; "
-            "take the rate of meta/info.json into the card."
-        )
-    for names, columns, what in ((body.proprioception, felt, "proprioception"), (body.actions, done, "actions")):
-        width = sum(meta.features[column]["shape"][0] for column in columns)
-        if width != len(names):
-            raise ValueError(
-                f"The columns {' + '.join(columns)} have {width} dimensions, the {what} of embodiment {body.name} "
-                f"{len(names)}."
-            )
-
-
-def _height_px(meta: LeRobotMeta, key: str) -> int:
-    feature = meta.features[key]
-    names = feature.get("names")
-    return int(feature["shape"][names.index("height") if isinstance(names, list) and "height" in names else 0])
 
 
 def _check_known(wanted: set[str], known: set[str], root: str) -> None:

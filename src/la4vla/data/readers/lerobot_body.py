@@ -1,4 +1,4 @@
-"""The embodiment of a LeRobot data set, as far as its metadata names it."""
+"""The embodiment of a LeRobot data set, as far as its metadata tell it."""
 
 from __future__ import annotations
 
@@ -7,63 +7,110 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from la4vla.data.readers.dimension_names import AXES, EULER, QUATERNION, dimension, find
 from la4vla.data.readers.lerobot_meta import LeRobotMeta
-from la4vla.schema.embodiment import Embodiment
+from la4vla.data.readers.lerobot_ranges import Ranges, ranges_of
+from la4vla.data.readers.stated_facts import StatedFacts
+from la4vla.schema.embodiment import ActionForm, Embodiment
 
 # Written by our own export, because the format has no place for units and frames.
 OWN = "la4vla.json"
-Stroke = tuple[float, float] | None
-ADVICE = "State the embodiment in the card (reader.init_args.embodiment)."
+FORMS = {3: "euler_xyz", 4: "quaternion_xyzw"}
+SMALL = 0.25  # commands that span less than this share of the positions' range are no poses to go to
+NEAR = 0.01  # in the unit of the positions: what is closer than this is at one place
+Dims = tuple[int, ...] | None
+TURN = 6.3  # no angle in radians is larger
 
 
-def embodiment_of(
-    meta: LeRobotMeta, proprioception: Sequence[str], actions: Sequence[str], cameras: Sequence[str], stroke: Stroke
+def own_embodiment(meta: LeRobotMeta) -> Embodiment | None:
+    """The embodiment in the file that an export of ours left, or None without one.
+
+    Raises:
+        ValueError: If the file holds none.
+    """
+    path = meta.root / "meta" / OWN
+    if not path.is_file():
+        return None
+    try:
+        return Embodiment.from_json(json.loads(path.read_bytes())["embodiment"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no embodiment ({error}); export the data set again, or remove it.") from error
+
+
+def derived_embodiment(
+    meta: LeRobotMeta,
+    proprioception: Sequence[str],
+    actions: Sequence[str],
+    cameras: Sequence[str],
+    stated: StatedFacts,
 ) -> Embodiment:
-    """The embodiment that ``meta`` describes: the file an export of ours left, else what the features' names tell.
+    """What the features' names tell, beneath what is ``stated``; what neither tells is None.
 
-    Names tell the position and the translation where exactly one dimension each is called x, y and z (also ``eef_x``,
-    ``delta_x``, ``x_m``), and the gripper where exactly one is called so. The base frame is taken to be the usual one:
-    x forward, y left, z up.
+    Names tell position and translation where exactly one dimension each is called x, y and z (also ``eef_x``, ``dx``,
+    ``delta_x``, ``x_m``); the orientation where exactly one is called roll, pitch and yaw, in radians, or qx, qy, qz
+    and qw; the gripper where exactly one is called so; increments where the translation's names say delta, and poses to
+    go to where they do not, unless the statistics contradict. No metadata tell the base frame, nor which end of a
+    gripper's range is open.
 
     Args:
         meta: The metadata.
         proprioception: The columns that make up the proprioception.
         actions: The columns that make up the actions.
         cameras: Names of the cameras.
-        stroke: Readings of the gripper when fully open and fully closed, which no metadata tells, or None.
+        stated: What the card states.
 
     Raises:
-        ValueError: If something that matters is not clear; says what, and what the metadata holds.
+        ValueError: If dimensions have no names, or there are several grippers, and nothing is stated of them.
     """
-    own = meta.root / "meta" / OWN
-    if own.is_file():
-        return Embodiment.from_json(json.loads(own.read_bytes())["embodiment"])
-    felt, done = _names(meta, proprioception), _names(meta, actions)
-    position = _axes(felt, proprioception, "the end effector's position")
-    translation = _axes(done, actions, "translation")
-    gripper = _gripper(felt, proprioception)
-    if gripper is not None and stroke is None:
-        low, high = _range(meta, proprioception, gripper)
-        raise ValueError(
-            f"{meta.root} has a gripper, {felt[gripper]!r}, whose readings go from {low} to {high}, but does not say "
-            "which of them is open: give gripper_open and gripper_closed in the card."
-        )
-    opened, closed = stroke or (1.0, 0.0)
+    felt = list(stated.proprioception or names_of(meta, proprioception, "proprioception"))
+    done = list(stated.actions or names_of(meta, actions, "actions"))
+    position, translation = find(felt, AXES), find(done, AXES)
+    orientation = find(felt, QUATERNION) or _in_radians(meta, felt, proprioception)
+    told: dict[str, Any] = {
+        "position": position,
+        "translation": translation,
+        "gripper": gripper_of(felt, proprioception) if stated.gripper is None else None,
+        "gripper_action": _only(find(done, ("gripper",))),
+        "orientation": orientation,
+        "orientation_form": FORMS[len(orientation)] if orientation else None,
+        "action_form": _form(
+            done, translation, ranges_of(meta, actions, translation), ranges_of(meta, proprioception, position)
+        ),
+    }
     return Embodiment(
-        name=_slug(str(meta.info.get("robot_type") or meta.root.resolve().name)),
-        proprioception=tuple(felt),
-        actions=tuple(done),
-        cameras=tuple(cameras),
-        control_hz=meta.fps,
-        position=position,
-        translation=translation,
-        gripper=gripper,
-        gripper_open=opened,
-        gripper_closed=closed,
+        **{
+            "name": _slug(str(meta.info.get("robot_type") or meta.root.resolve().name)),
+            "proprioception": tuple(felt),
+            "actions": tuple(done),
+            "cameras": tuple(cameras),
+            "control_hz": meta.fps,
+            **told,
+            **stated.stated,
+        }
     )
 
 
-def _names(meta: LeRobotMeta, columns: Sequence[str]) -> list[str]:
+def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> str | None:
+    """A sentence on what a derived embodiment leaves open, and how to state it; None where it leaves nothing open."""
+    facts = ["position", "translation", "action_form", "orientation", "gripper", "gripper_action"]
+    facts += ["forward", "left", "up"]
+    facts += ["gripper_open", "gripper_closed"] if body.gripper is not None else []
+    facts += ["gripper_action_open", "gripper_action_closed"] if body.gripper_action is not None else []
+    missing = [fact for fact in facts if getattr(body, fact) is None]
+    if not missing:
+        return None
+    readings = ""
+    if "gripper_open" in missing and (ranges := ranges_of(meta, proprioception, (body.gripper or 0,))):
+        readings = f" (the gripper's readings go from {ranges[0][0]:g} to {ranges[0][1]:g})"
+    return (
+        f"What {meta.root} names is all that is known of embodiment {body.name}: {', '.join(missing)} are not "
+        f"recorded{readings}. Whoever needs one will refuse; state it in the card, for example with "
+        "reader.init_args.facts.up=[0,0,1]."
+    )
+
+
+def names_of(meta: LeRobotMeta, columns: Sequence[str], fact: str) -> list[str]:
+    """A name for every dimension of the joined columns; raises ValueError where one has none."""
     found: list[str] = []
     for column in columns:
         feature = meta.features[column]
@@ -72,48 +119,60 @@ def _names(meta: LeRobotMeta, columns: Sequence[str]) -> list[str]:
             names = [column.rsplit(".", 1)[-1]]
         if len(names) != width:
             raise ValueError(
-                f"{meta.root} does not name the {width} dimensions of {column} (names: {feature.get('names')}). "
-                f"{ADVICE}"
+                f"{meta.root} does not name the {width} dimensions of {column} (names: {feature.get('names')}). State "
+                f"them all in the card (reader.init_args.facts.{fact}=[...])."
             )
         found += names
     return found
 
 
 def _flat(names: Any) -> list[str]:
-    """Names as a list; some data sets wrap them, as in ``{"motors": [...]}``."""
+    """Names as a list; some data sets wrap them, as in ``{"motors": [...]}``, or number them, as in ``{"x": 0}``."""
     if isinstance(names, Mapping):
+        if names and sorted(map(str, names.values())) == sorted(map(str, range(len(names)))):
+            return sorted(names, key=lambda name: int(names[name]))
         return [name for part in names.values() for name in _flat(part)]
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _axes(names: Sequence[str], columns: Sequence[str], what: str) -> tuple[int, int, int]:
-    axes = [[i for i, name in enumerate(names) if _words(name) & {axis, f"d{axis}"}] for axis in "xyz"]
-    if any(len(found) != 1 for found in axes):
-        raise ValueError(
-            f"Which dimensions of {' + '.join(columns)} hold {what} along x, y and z is not clear from the names "
-            f"{', '.join(names)}. {ADVICE}"
-        )
-    x, y, z = (found[0] for found in axes)
-    return x, y, z
-
-
-def _gripper(names: Sequence[str], columns: Sequence[str]) -> int | None:
-    found = [i for i, name in enumerate(names) if "gripper" in name.lower()]
+def gripper_of(names: Sequence[str], columns: Sequence[str]) -> int | None:
+    """The dimension that ``names`` call a gripper, or None; raises ValueError where there are several."""
+    found = [i for i, name in enumerate(names) if dimension(name).role == "gripper"]
     if len(found) > 1:
         several = ", ".join(names[i] for i in found)
-        raise ValueError(f"{' + '.join(columns)} has several dimensions of a gripper ({several}). {ADVICE}")
+        raise ValueError(
+            f"{' + '.join(columns)} has several dimensions of a gripper ({several}). State which one is meant "
+            f"in the card (reader.init_args.facts.gripper={found[0]})."
+        )
     return found[0] if found else None
 
 
-def _range(meta: LeRobotMeta, columns: Sequence[str], dimension: int) -> tuple[float | str, float | str]:
-    """Least and greatest value of one dimension of the joined columns, where the statistics tell them."""
-    low = [value for column in columns for value in meta.stats.get(column, {}).get("min", [])]
-    high = [value for column in columns for value in meta.stats.get(column, {}).get("max", [])]
-    return (low[dimension], high[dimension]) if dimension < min(len(low), len(high)) else ("?", "?")
+def _only(found: tuple[int, ...] | None) -> int | None:
+    return found[0] if found else None
 
 
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", name.lower()))
+def _in_radians(meta: LeRobotMeta, names: Sequence[str], columns: Sequence[str]) -> Dims:
+    """The dimensions of roll, pitch and yaw; None without them, and where names or numbers tell degrees."""
+    angles = find(names, EULER)
+    if angles is None or any(dimension(names[i]).degrees for i in angles):
+        return None
+    return None if any(max(-low, high) > TURN for low, high in ranges_of(meta, columns, angles)) else angles
+
+
+def _form(names: Sequence[str], translation: Dims, commands: Ranges, positions: Ranges) -> ActionForm | None:
+    """What names say of a translation; None where they say both, or the ranges of its numbers contradict them."""
+    if translation is None:
+        return None
+    deltas = {dimension(names[i]).delta for i in translation}
+    if len(deltas) > 1:
+        return None
+    if deltas == {True}:
+        return "increment"
+    pairs = list(zip(commands, positions, strict=False))
+    gaps = [(max(low - most, least - high), most - least, high - low) for (low, high), (least, most) in pairs]
+    apart = any(gap > span + width + NEAR for gap, span, width in gaps)
+    small = [width < SMALL * span for _, span, width in gaps if span > NEAR]
+    return None if apart or (small and all(small)) else "absolute"
 
 
 def _slug(text: str) -> str:

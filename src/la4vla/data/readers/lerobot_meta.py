@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from la4vla.data.readers.lerobot_tables import json_lines, json_object, parquet_rows
 
 VERSIONS = ("v2.0", "v2.1", "v3.0")
+MINOR_OF_3 = re.compile(r"v3\.\d+")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class LeRobotMeta:
         return features
 
     @property
+    def version(self) -> str:
+        """The version of the format, such as ``v3.0``."""
+        return str(self.info["codebase_version"])
+
+    @property
     def camera_keys(self) -> list[str]:
         """Keys of all cameras, kept as videos or as pictures, in the order of ``info.json``."""
         return [key for key, feature in self.features.items() if feature["dtype"] in ("video", "image")]
@@ -92,17 +97,13 @@ def _state(meta: Path) -> tuple[tuple[str, int, int], ...]:
 @lru_cache(maxsize=4)
 def _read(folder: str, state: tuple[tuple[str, int, int], ...]) -> LeRobotMeta:
     root = Path(folder)
-    info = _parse((root / "meta" / "info.json").read_bytes(), "meta/info.json")
-    version = info.get("codebase_version")
-    if version not in VERSIONS:
+    info = json_object((root / "meta" / "info.json").read_bytes(), f"{root}/meta/info.json")
+    version = str(info.get("codebase_version"))
+    if version not in VERSIONS and not MINOR_OF_3.fullmatch(version):
         raise ValueError(f"{root} has codebase_version {version}; this reader knows {', '.join(VERSIONS)}.")
-    missing = [key for key in ("fps", "features", "data_path") if key not in info]
-    if missing:
-        raise ValueError(f"{root}/meta/info.json lacks {', '.join(missing)}; write the data set's metadata again.")
-    if info.get("total_episodes") == 0:
-        raise ValueError(f"The LeRobot data set {root} is empty: it counts no episode.")
+    _check_info(root, info)
     try:
-        tasks, entries = _version_3(root, info) if version == "v3.0" else _version_2(root, info)
+        tasks, entries = _version_3(root, info) if version.startswith("v3") else _version_2(root, info)
         episodes = {entry.index: entry for entry in sorted(entries, key=lambda entry: entry.index)}
     except KeyError as error:
         raise ValueError(f"The meta folder of {root} lacks {error} somewhere; download it again.") from None
@@ -114,35 +115,48 @@ def _read(folder: str, state: tuple[tuple[str, int, int], ...]) -> LeRobotMeta:
             "data set's meta whole, or correct total_episodes."
         )
     stats = root / "meta" / "stats.json"
-    return LeRobotMeta(root, info, tasks, episodes, _parse(stats.read_bytes(), str(stats)) if stats.is_file() else {})
+    told = json_object(stats.read_bytes(), str(stats)) if stats.is_file() else {}
+    return LeRobotMeta(root, info, tasks, episodes, told)
+
+
+def _check_info(root: Path, info: Mapping[str, Any]) -> None:
+    missing = [key for key in ("fps", "features", "data_path") if info.get(key) is None]
+    if missing:
+        raise ValueError(f"{root}/meta/info.json lacks {', '.join(missing)}; write the data set's metadata again.")
+    try:
+        sound = 0 < float(info["fps"]) < float("inf")
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError(f"{root}/meta/info.json says fps {info['fps']!r}, expected the steps of a second, above 0.")
+    if info.get("total_episodes") == 0:
+        raise ValueError(f"The LeRobot data set {root} is empty: it counts no episode.")
 
 
 def _version_2(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Iterator[EpisodeEntry]]:
     """One parquet and one video file per episode; lines of JSON about them."""
     videos = [key for key, feature in info["features"].items() if feature["dtype"] == "video"]
-    tasks = {line["task_index"]: line["task"] for line in _lines(root / "meta" / "tasks.jsonl")}
+    tasks = {
+        line["task_index"]: _instruction(line["task"], where) for where, line in json_lines(root / "meta/tasks.jsonl")
+    }
 
-    def entry(line: Mapping[str, Any]) -> EpisodeEntry:
+    def entry(where: str, line: Mapping[str, Any]) -> EpisodeEntry:
         index = line["episode_index"]
         place = {"episode_chunk": index // info.get("chunks_size", 1000), "episode_index": index}
         return EpisodeEntry(
             index=index,
-            tasks=tuple(line["tasks"]),
+            tasks=_instructions(line["tasks"], where),
             length=line["length"],
             data=root / info["data_path"].format(**place),
             videos={key: (root / info["video_path"].format(video_key=key, **place), 0.0) for key in videos},
         )
 
-    return tasks, map(entry, _lines(root / "meta" / "episodes.jsonl"))
+    return tasks, (entry(where, line) for where, line in json_lines(root / "meta" / "episodes.jsonl"))
 
 
 def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Iterator[EpisodeEntry]]:
     """Many episodes per parquet and per video file; tables that say where each lies."""
     videos = [key for key, feature in info["features"].items() if feature["dtype"] == "video"]
-    tasks: dict[int, str] = {}
-    for row in _rows(root / "meta" / "tasks.parquet"):
-        # the instruction is the index of a pandas table, which names it as it likes
-        tasks[row["task_index"]] = next((value for value in row.values() if isinstance(value, str)), "")
 
     def entry(row: Mapping[str, Any]) -> EpisodeEntry:
         def place(prefix: str) -> dict[str, int]:
@@ -150,7 +164,7 @@ def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
 
         return EpisodeEntry(
             index=row["episode_index"],
-            tasks=tuple(row["tasks"]),
+            tasks=_instructions(row["tasks"], f"{root}/meta/episodes, episode {row['episode_index']},"),
             length=row["length"],
             data=root / info["data_path"].format(**place("data")),
             videos={
@@ -163,53 +177,31 @@ def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
         )
 
     files = sorted((root / "meta" / "episodes").glob("*/*.parquet"))
-    return tasks, (entry(row) for file in files for row in _rows(file))
+    return _task_table(root / "meta" / "tasks.parquet"), (entry(row) for file in files for row in parquet_rows(file))
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"The LeRobot data set lacks {path}. Download it whole.")
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        if line.strip():
-            yield _parse(line, f"{path}, line {number},")
+def _task_table(path: Path) -> dict[int, str]:
+    """Instructions by ``task_index``; the instruction is the index of a pandas table, which names it as it likes."""
+    rows = list(parquet_rows(path))
+    named = dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, str))
+    usual = [name for name in named if name == "task" or name.startswith("__index_level_")]
+    column = "task" if "task" in named else next(iter(usual or named), "")
+    if len(named) > 1 and not usual:
+        raise ValueError(f"{path} has several columns of text ({', '.join(named)}); call that of the instruction task.")
+    return {row["task_index"]: _instruction(row.get(column), f"{path}, task {row['task_index']},") for row in rows}
 
 
-def _parse(data: bytes, where: str) -> dict[str, Any]:
-    try:
-        # a foreign encoding in one instruction must not hide all episodes: it is found when that one is read
-        content: dict[str, Any] = json.loads(data.decode(errors="surrogateescape"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is no JSON ({error}). Download the data set again.") from error
-    return content
+def _instructions(value: Any, where: str) -> tuple[str, ...]:
+    """An episode's instructions: a list of them, one text in its place, or null for none."""
+    if isinstance(value, list | tuple):
+        return tuple(_instruction(one, where) for one in value)
+    return () if value is None else (_instruction(value, where),)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a small parquet table, without its per-episode statistics; text as ``surrogateescape`` decodes it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"The LeRobot data set lacks {path}. Download it whole.")
-    try:
-        file = pq.ParquetFile(path)
-        table = file.read(columns=[n for n in file.schema_arrow.names if not n.startswith("stats/")])
-    except (pa.ArrowException, OSError) as error:  # arrow raises the latter where a page is damaged
-        raise ValueError(f"{path} is no parquet file ({one_line(error)}). Download the data set again.") from error
-    # arrow takes any bytes for text until one looks at them
-    schema = pa.schema([pa.field(f.name, _as_bytes(f.type)) for f in table.schema])
-    for row in table.cast(schema).to_pylist():
-        yield {name: _as_text(value) for name, value in row.items()}
-
-
-def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_as_bytes(kind.value_type))
-    return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_as_text(item) for item in value]
-    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
-
-
-def one_line(error: Exception) -> str:
-    """Arrow's message, which has several, in one line."""
-    return " ".join(str(error).split())
+def _instruction(value: Any, where: str) -> str:
+    """One instruction: a text, perhaps alone in a list; nothing for null."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{where} has {value!r} in the place of an instruction, expected text; write it again.")
+    return value or ""

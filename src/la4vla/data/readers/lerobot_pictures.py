@@ -1,29 +1,39 @@
-"""Pictures that a LeRobot data set keeps in its parquet files instead of videos."""
+"""Pictures that a LeRobot data set keeps in its parquet files, or as files beside them, instead of videos."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
-from la4vla.data.readers.lerobot_meta import one_line
+from la4vla.data.readers.lerobot_tables import one_line
+from la4vla.data.readers.picture_colour import as_rgb
 from la4vla.data.unusable import UnusableEpisode
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# How recorders of the versions 3 and 2 name the folder of an episode and the file of a step below images/<key>.
+NAMES = (("episode-{:06d}", "frame-{:06d}"), ("episode_{:06d}", "frame_{:06d}"))
+ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
 class LeRobotPictures(Sequence[np.ndarray]):
-    """A lazy sequence of ``(h, w, 3)`` uint8 RGB pictures of one episode; a pass over it reads the file once.
+    """A lazy sequence of ``(h, w, 3)`` uint8 RGB pictures of one episode; a pass over it reads the parquet file once.
 
     Args:
+        root: Folder of the data set.
         path: The parquet file, which may hold other episodes as well.
-        column: The column, each row a PNG or JPEG file under ``bytes``.
+        column: The column: each row a PNG or JPEG file under ``bytes``, or the place of one under ``path``, from the
+            data set's folder or the parquet file's. Where neither is told, files lie in ``images/<column>``.
         number: The episode's number, as the column ``episode_index`` has it.
         steps: Steps of the episode; there is one picture of each.
         every: Keep the first of every so many.
@@ -32,6 +42,7 @@ class LeRobotPictures(Sequence[np.ndarray]):
         camera: Name of the camera, likewise.
     """
 
+    root: Path
     path: Path
     column: str
     number: int
@@ -45,10 +56,17 @@ class LeRobotPictures(Sequence[np.ndarray]):
         return -(-self.steps // self.every)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """One pass; raises UnusableEpisode where a picture is missing or cannot be decoded."""
-        files = self._files()
+        """One pass; raises UnusableEpisode where a picture is missing, cannot be decoded or is of another size."""
+        files, first = self._files(), None
         for step in range(0, self.steps, self.every):
-            yield self._picture(files[step], step)
+            picture = self._decoded(files[step], step)
+            first = first or picture.size
+            if picture.size != first:
+                sizes = " px, the first of the episode ".join(
+                    f"{height}x{width}" for width, height in (picture.size, first)
+                )
+                raise self._unusable("uneven pictures", f"the picture of step {step} has {sizes} px.")
+            yield self._resized(picture)
 
     @overload
     def __getitem__(self, index: int) -> np.ndarray: ...
@@ -58,12 +76,12 @@ class LeRobotPictures(Sequence[np.ndarray]):
         """Picture ``index``, or those of a slice in its order."""
         files = self._files()
         if isinstance(index, slice):
-            chosen = range(*index.indices(len(self)))
-            return [self._picture(files[i * self.every], i * self.every) for i in chosen]
+            chosen = [i * self.every for i in range(*index.indices(len(self)))]
+            return [self._resized(self._decoded(files[step], step)) for step in chosen]
         if not -len(self) <= index < len(self):
             raise IndexError(f"picture {index} of {len(self)}")
         step = index % len(self) * self.every
-        return self._picture(files[step], step)
+        return self._resized(self._decoded(files[step], step))
 
     def check(self) -> None:
         """Check, without decoding, that there is a picture of every step.
@@ -73,25 +91,51 @@ class LeRobotPictures(Sequence[np.ndarray]):
         """
         self._files()
 
-    def _files(self) -> pa.Array:
+    def _files(self) -> list[bytes | Path]:
+        """The content of every step's file where the table holds it, else its path."""
         try:
-            if self.column not in pq.read_schema(self.path).names:
-                raise self._unusable("missing video", f"{self.path} has no column {self.column}.")
+            kept = self.column in pq.read_schema(self.path).names
             mine = [("episode_index", "==", self.number)]
-            rows = pq.read_table(self.path, columns=[self.column], filters=mine)[self.column].combine_chunks()
+            column = self.column if kept else "episode_index"
+            told = pq.read_table(self.path, columns=[column], filters=mine)[column].to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise self._unusable("broken video", f"{self.path} cannot be read ({one_line(error)}).") from error
-        files = rows.field("bytes") if pa.types.is_struct(rows.type) else pa.nulls(len(rows))
-        there = len(files) - files.null_count
-        if there < self.steps:
-            raise self._unusable("too few frames", f"there are {there} pictures for {self.steps} states.")
-        return files
+        found = [self._file(row if kept else None, step) for step, row in enumerate(told)]
+        there = [file for file in found if file is not None]
+        if not there and not kept:
+            beside = self.root / "images" / self.column
+            raise self._unusable(
+                "missing video", f"{self.path} has no column {self.column}, nor has {beside} pictures."
+            )
+        if len(there) < self.steps:
+            raise self._unusable("too few frames", f"there are {len(there)} pictures for {self.steps} states.")
+        return there
 
-    def _picture(self, file: pa.Scalar, step: int) -> np.ndarray:
+    def _file(self, row: object, step: int) -> bytes | Path | None:
+        told = row.get("path") if isinstance(row, dict) else row
+        if isinstance(row, dict) and row.get("bytes") is not None:
+            content: bytes = row["bytes"]
+            return content
+        folders = [self.root / "images" / self.column / folder.format(self.number) for folder, _ in NAMES]
+        if isinstance(told, str) and told:
+            places = [self.root / told, self.path.parent / told, *(folder / Path(told).name for folder in folders)]
+        else:
+            names = [name.format(step) for _, name in NAMES]
+            places = [folder / (name + end) for folder, name in zip(folders, names, strict=True) for end in ENDINGS]
+        return next((place for place in places if place.is_file()), None)
+
+    def _decoded(self, file: bytes | Path, step: int) -> Image.Image:
         try:
-            picture = Image.open(io.BytesIO(file.as_py())).convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
+            picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+            picture.load()
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:  # Pillow raises the last for broken PNG files
             raise self._unusable("broken video", f"the picture of step {step} cannot be decoded.") from error
+        try:
+            return as_rgb(picture)
+        except ValueError as error:
+            raise self._unusable("not colour", f"the picture of step {step} {error}") from error
+
+    def _resized(self, picture: Image.Image) -> np.ndarray:
         if picture.size != (self.size_px, self.size_px):
             picture = picture.resize((self.size_px, self.size_px), Image.Resampling.BICUBIC)
         return np.asarray(picture)

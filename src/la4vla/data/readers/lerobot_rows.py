@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from la4vla.data.readers.checked_text import checked_text
-from la4vla.data.readers.lerobot_meta import EpisodeEntry, one_line
+from la4vla.data.readers.lerobot_meta import EpisodeEntry
+from la4vla.data.readers.lerobot_tables import one_line
 from la4vla.data.unusable import UnusableEpisode
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
 # A time stamp may lie this far from its step, as a fraction of the time between steps.
 TOLERANCE = 0.25
@@ -43,6 +47,18 @@ def episode_rows(entry: EpisodeEntry, columns: Sequence[str], fps: float, key: s
             sentence = f"{name} is {values[step, dim]} at step {step}, dimension {dim}."
             raise UnusableEpisode(key, "not finite", sentence)
     return {**rows, "task_index": table["task_index"].to_numpy()}
+
+
+def episode_times(entry: EpisodeEntry, key: str) -> np.ndarray:
+    """``(T,)`` float64: the time stamps of an episode in seconds.
+
+    Raises:
+        UnusableEpisode: If they cannot be read.
+    """
+    times = _episode(entry, ("episode_index", "timestamp"), key)["timestamp"]
+    if not pa.types.is_floating(times.type) or times.null_count:
+        raise UnusableEpisode(key, "broken data", f"timestamp holds {times.type}, expected a number in every row.")
+    return times.to_numpy().astype(np.float64)
 
 
 def _episode(entry: EpisodeEntry, columns: tuple[str, ...], key: str) -> pa.Table:

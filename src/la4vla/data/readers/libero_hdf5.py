@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-
-import h5py
+from contextlib import suppress
 
 from la4vla.data.readers.robomimic_hdf5 import RobomimicHdf5Reader
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.simulators.libero_body import LIBERO
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import h5py
 
 ARRAYS = {"agentview": "agentview_rgb", "wrist": "eye_in_hand_rgb"}
 
@@ -52,8 +54,15 @@ class LiberoHdf5Reader(RobomimicHdf5Reader):
         if isinstance(told, bytes):
             told = told.decode(errors="surrogateescape")
         try:
-            text = json.loads(told)["language_instruction"]
-        except (ValueError, KeyError) as error:
+            text = _one_text(json.loads(told)["language_instruction"])
+        except (ValueError, KeyError, TypeError) as error:
             sentence = f"problem_info of {data.file.filename} holds no language_instruction ({error!r})."
             raise UnusableEpisode(name, "no instruction", sentence) from error
-        return "".join(text).strip().strip('"')
+        return text.strip().strip('"')
+
+
+def _one_text(told: str | list[str]) -> str:
+    """An instruction as LIBERO holds it: a text, or the list of its letters; a list of words becomes a text, too."""
+    if isinstance(told, str):
+        return told
+    return ("" if all(len(part) <= 1 for part in told) else " ").join(told)

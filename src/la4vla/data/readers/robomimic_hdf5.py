@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 
 from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.checked_text import checked_text
 from la4vla.data.readers.fingerprint import Fingerprint
 from la4vla.data.readers.hdf5_fingerprint import demonstration_digest
-from la4vla.data.readers.hdf5_frames import Hdf5Frames
+from la4vla.data.readers.hdf5_frames import Hdf5Frames, picture_shape
+from la4vla.data.readers.member_names import as_member_name, check_camera_names
+from la4vla.data.readers.packages import require
 from la4vla.data.unusable import UnusableEpisode
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode
 from la4vla.schema.view import Shot, ViewProfile
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import h5py
 
 # robosuite's Panda under its operational-space controller: an action of 1 is 5 cm or 0.5 rad.
 ROBOSUITE_PANDA = Embodiment(
@@ -28,12 +33,20 @@ ROBOSUITE_PANDA = Embodiment(
     actions=("dx", "dy", "dz", "drx", "dry", "drz", "gripper_effort"),
     cameras=("agentview", "wrist"),
     control_hz=20.0,
+    position=(0, 1, 2),
+    translation=(0, 1, 2),
     gripper=7,
     gripper_open=0.04,
     gripper_closed=0.0,
     gripper_action=6,
+    gripper_action_open=-1.0,
+    gripper_action_closed=1.0,
+    forward=(1.0, 0.0, 0.0),
+    left=(0.0, 1.0, 0.0),
+    up=(0.0, 0.0, 1.0),
     orientation=(3, 4, 5, 6),
     orientation_form="quaternion_xyzw",
+    action_form="increment",
 )
 
 
@@ -70,6 +83,7 @@ class RobomimicHdf5Reader(Reader):
         rotate_deg: int = 0,
         frame_every: int = 1,
     ) -> None:
+        require("Reading HDF5 files", "h5py")
         if frame_every < 1 or (size_px is not None and size_px < 1):
             raise ValueError(f"frame_every and size_px must be at least 1, got {frame_every} and {size_px}.")
         self.instruction, self.observed, self.frame_every = instruction, observed, frame_every
@@ -79,6 +93,7 @@ class RobomimicHdf5Reader(Reader):
             cameras = {"agentview": "agentview_image", "wrist": "robot0_eye_in_hand_image"}
         if set(cameras) - set(embodiment.cameras):
             raise ValueError(f"The cameras {list(cameras)} are not among {list(embodiment.cameras)} of the embodiment.")
+        check_camera_names(cameras)
         self._cameras = {name: cameras[name] for name in embodiment.cameras if name in cameras}
         self.embodiment: Embodiment = embodiment
         self._path = Path(path)
@@ -189,10 +204,20 @@ class RobomimicHdf5Reader(Reader):
             if len(stored) < steps:
                 sentence = f"camera {camera}: there are {len(stored)} pictures for {steps} states."
                 raise UnusableEpisode(name, "too few frames", sentence)
+            self._check_pictures(stored, camera, name)
             clips[camera] = Hdf5Frames(
                 path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg, name, camera
             )
         return clips
+
+    def _check_pictures(self, stored: h5py.Dataset, camera: str, name: str) -> None:
+        try:
+            shape = picture_shape(stored)
+        except ValueError as error:
+            raise UnusableEpisode(name, "not colour", f"camera {camera}: {error}") from error
+        if self.size_px is None and self.view is not None and shape != (self.view.size_px, self.view.size_px):
+            sides = f"{shape[0]}x{shape[1]} px, others {self.view.size_px} px; give size_px to make them alike"
+            raise UnusableEpisode(name, "uneven pictures", f"camera {camera}: its pictures have {sides}.")
 
     def _view(self) -> ViewProfile:
         shapes = {camera: self._shape(camera, array) for camera, array in self._cameras.items()}
@@ -209,12 +234,18 @@ class RobomimicHdf5Reader(Reader):
         return ViewProfile(name, tuple(Shot(camera, shapes[camera][0], self.rotate_deg) for camera in shapes), size)
 
     def _shape(self, camera: str, array: str) -> tuple[int, int]:
-        """Height and width of the pictures in ``array`` of the first demonstration that has it."""
+        """Height and width of the pictures in ``array`` of the first demonstration that has it in colour."""
+        fault = ""
         for path in self._files.values():
             with h5py.File(path) as file:
-                for demonstration in file.get("data", {}).values():
-                    if (stored := demonstration.get(f"obs/{array}")) is not None:
-                        return int(stored.shape[1]), int(stored.shape[2])
+                for number in _demonstrations(path, path.stat().st_mtime_ns):
+                    if (stored := file["data"][f"demo_{number}"].get(f"obs/{array}")) is not None:
+                        try:
+                            return picture_shape(stored)
+                        except ValueError as error:
+                            fault = fault or f"No demonstration has pictures for camera {camera}: {error}"
+        if fault:
+            raise ValueError(fault)
         if self.size_px is None:
             raise ValueError(f"No demonstration has an array obs/{array} for camera {camera}; give other cameras.")
         return self.size_px, self.size_px
@@ -237,7 +268,7 @@ def _files(path: Path) -> dict[str, Path]:
 
 
 def _task(stem: str) -> str:
-    return stem.removesuffix("_demo").replace(".", "-").replace("_", "-").lower()
+    return as_member_name(stem.removesuffix("_demo").lower()).replace("_", "-")
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from einops import repeat
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -26,6 +27,7 @@ from transformers.utils import logging
 from la4vla.models.backbones.internvl3_sizes import Sizes, side_of
 from la4vla.models.backbones.prompt import IMAGE_CONTEXT
 from la4vla.models.backbones.stem import ConvolutionalStem
+from la4vla.models.hub_access import first_line
 
 TOKENIZER = Path(__file__).parent / "tokenizer"
 
@@ -82,9 +84,10 @@ def published(weights: str, layers: int) -> Origin:
     """Hub id or local folder ``weights`` with its first ``layers`` language layers, in float32.
 
     Raises:
-        ValueError: If the weights are of another architecture, have too few layers, or are incomplete.
+        ValueError: If the weights are of another architecture, have too few layers, are incomplete, damaged or missing.
     """
-    config = AutoConfig.from_pretrained(weights)
+    with _fetching(weights):
+        config = AutoConfig.from_pretrained(weights)
     if not isinstance(config, InternVLConfig):
         raise ValueError(
             f"weights='{weights}' hold a '{config.model_type}' model; InternVL3 needs the layout of "
@@ -97,12 +100,30 @@ def published(weights: str, layers: int) -> Origin:
             "language_layers or name the variant that fits."
         )
     language.num_hidden_layers, language.layer_types = layers, (language.layer_types or [])[:layers]
-    with _quiet():
+    with _quiet(), _fetching(weights):
         model, report = AutoModel.from_pretrained(weights, config=config, dtype=torch.float32, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(weights)
     missing = sorted(report["missing_keys"])
     if missing:
         raise ValueError(f"weights='{weights}' lack {len(missing)} tensors, for one '{missing[0]}'.")
-    return Origin(model, AutoTokenizer.from_pretrained(weights), vision, language)
+    return Origin(model, tokenizer, vision, language)
+
+
+@contextmanager
+def _fetching(weights: str) -> Iterator[None]:
+    """While it lasts, transformers' pages about files that are not there or damaged become one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        lacking = [name for name in ("config.json", "tokenizer.json") if not (Path(weights) / name).is_file()]
+        if Path(weights).is_dir() and lacking:
+            raise ValueError(
+                f"weights='{weights}' has no {lacking[0]}: name a folder in the layout of OpenGVLab/InternVL3-1B-hf."
+            ) from error
+        raise ValueError(
+            f"weights='{weights}' cannot be read ({first_line(error).rstrip('.')}): name a folder or a repository in "
+            "the layout of OpenGVLab/InternVL3-1B-hf, on a hub that can be reached."
+        ) from error
 
 
 def _with_stem(model: InternVLModel, vision: InternVLVisionConfig) -> InternVLModel:

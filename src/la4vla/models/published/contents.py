@@ -32,6 +32,7 @@ class Published:
         normalization: How those statistics are used.
         integration_steps: Euler steps its own code takes.
         views: View slots of its prompt.
+        vlm: Hub id of the VLM it was trained from, in transformers' layout, where its configuration tells one.
         notes: What its own code does beyond the policy, as sentences.
     """
 
@@ -43,6 +44,7 @@ class Published:
     normalization: Normalization
     integration_steps: int
     views: int
+    vlm: str | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.folders import new_folder, write_object
 from la4vla.models.policy import Policy
+from la4vla.models.published import vlm_names
 from la4vla.models.published.contents import configured
 from la4vla.models.published.domains import ACTION, STATE, to_lerobot
 from la4vla.models.published.lerobot_folder import CLAIMS, NORMALIZATIONS, REQUIRED, STATISTICS, WEIGHTS
@@ -29,7 +30,7 @@ UNNORMALIZER = "policy_postprocessor_step_0_unnormalizer_processor.safetensors"
 def write(policy: Policy, folder: Path) -> None:
     """Writes ``policy`` as a folder for LeRobot's ``Evo1Policy``; it appears when it is complete.
 
-    The VLM and the head are each bfloat16 if that loses nothing, else float32.
+    The VLM and the head are each bfloat16 if that loses nothing, else float32; the fixed tables are float32.
 
     Raises:
         ValueError: If LeRobot cannot run this policy as it is, or ``folder`` exists.
@@ -48,7 +49,7 @@ def write(policy: Policy, folder: Path) -> None:
         **REQUIRED, **configured(head, CLAIMS), "num_categories": 1, "n_action_steps": head.horizon,
         "num_inference_timesteps": head.integration_steps, "max_views": backbone.views,
         "image_resolution": [backbone.image_px] * 2, "vlm_num_layers": len(backbone.model.language_model.layers),
-        "vlm_model_name": str(backbone.arguments["weights"] or "OpenGVLab/InternVL3-1B-hf"),
+        "vlm_model_name": vlm_names.of(backbone),
         "vlm_dtype": str(vlm).removeprefix("torch."), "normalization_mapping": norm_map,
         "input_features": {name: one for name, one in features.items() if name != ACTION},
         "output_features": {ACTION: features[ACTION]},

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from la4vla.models.normalizer import Normalization
+from la4vla.models.published import vlm_names
 from la4vla.models.published.contents import Published, checked, claims, read_json
 from la4vla.models.published.lerobot_names import LEROBOT
 
@@ -52,6 +53,7 @@ def read(folder: Path) -> Published:
         normalization=NORMALIZATIONS[modes["STATE"]],
         integration_steps=int(config.get("num_inference_timesteps", DEFAULT_STEPS)),
         views=int(config.get("max_views", DEFAULT_VIEWS)),
+        vlm=vlm_names.repository(config.get("vlm_model_name")),
         notes=(gripper,) if config.get("binarize_gripper") else (),
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from la4vla.models.folders import new_folder, write_object
 from la4vla.models.normalizer import Normalization
 from la4vla.models.policy import Policy
+from la4vla.models.published import vlm_names
 from la4vla.models.published.contents import Published, checked, claims, configured, read_json
 from la4vla.models.published.domains import to_official
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
@@ -29,6 +30,8 @@ CLAIMS = {
     "state_hidden_dim": "proprioception_hidden", "dropout": "dropout",
 }  # fmt: skip
 NORMALIZATIONS: dict[str, Normalization] = {"bounds": "bounds", "bounds_q99": "quantiles", "normal": "zscore"}
+# What DeepSpeed's engine reads beside the weights: a beginning, on one process.
+COUNTS = {"dp_world_size": 1, "mp_world_size": 1, "global_steps": 0, "global_samples": 0, "skipped_steps": 0}
 # The servers ignore num_inference_timesteps and the number of cameras: they always take 32 steps and three views.
 SERVED_STEPS, VIEWS = 32, 3
 
@@ -42,7 +45,7 @@ def read(folder: Path) -> Published:
     path = folder / (DEEPSPEED if (folder / DEEPSPEED).is_file() else PLAIN)
     config = read_json(folder / "config.json")
     checked(folder / "config.json", config, REQUIRED)
-    name = config.get("normalization_type", "bounds")
+    name = config.get("normalization_type") or "bounds"
     if name not in NORMALIZATIONS:
         raise ValueError(f"{folder / 'config.json'} has normalization_type={name!r}, not one of {[*NORMALIZATIONS]}.")
     return Published(
@@ -54,6 +57,7 @@ def read(folder: Path) -> Published:
         normalization=NORMALIZATIONS[name],
         integration_steps=SERVED_STEPS,
         views=VIEWS,
+        vlm=vlm_names.from_official(config.get("vlm_name")),
     )
 
 
@@ -83,7 +87,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def write(policy: Policy, folder: Path, arm: str | None = None, dataset: str | None = None) -> None:
     """Writes ``policy`` as the official code would have saved it; the folder appears when it is complete.
 
-    Weights are bfloat16, as there, if that loses nothing, else float32.
+    Weights are bfloat16, as there, if that loses nothing, else float32. DeepSpeed's engine loads the folder with
+    ``load_checkpoint(PARENT, tag=NAME, load_optimizer_states=False)``; an optimizer's state it has none.
 
     Args:
         policy: An InternVL3 with a flow-matching head that predicts velocities.
@@ -101,7 +106,7 @@ def write(policy: Policy, folder: Path, arm: str | None = None, dataset: str | N
     }
     module = narrowed(to_theirs(weights_of(policy), OFFICIAL), (), isinstance(policy.head, OfficialFlowMatchingHead))
     with new_folder(folder) as whole:
-        torch.save({"module": module}, whole / DEEPSPEED)
+        torch.save({"module": module, **COUNTS}, whole / DEEPSPEED)
         for name, content in files.items():
             write_object(whole / name, content)
 
@@ -112,7 +117,6 @@ def _config(policy: Policy) -> dict[str, Any]:
     normalization = next(theirs for theirs, ours in NORMALIZATIONS.items() if ours == policy.normalization)
     return {
         **REQUIRED, **named, "num_categories": 1, "num_inference_timesteps": head.integration_steps,
-        # The official code knows the same model by the name of its remote-code repository.
-        "vlm_name": str(backbone.arguments["weights"] or "OpenGVLab/InternVL3-1B").removesuffix("-hf"),
+        "vlm_name": vlm_names.to_official(vlm_names.of(backbone)),
         "image_size": backbone.image_px, "normalization_type": normalization,
     }  # fmt: skip

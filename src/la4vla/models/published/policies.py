@@ -15,6 +15,7 @@ from torch import Tensor
 from la4vla.models.backbones.internvl3 import InternVL3
 from la4vla.models.heads.flow_matching import FlowMatchingHead
 from la4vla.models.policy import Policy
+from la4vla.models.published import vlm_names
 from la4vla.models.published.contents import Published, one_category, read_json
 from la4vla.models.published.official_head import OfficialFlowMatchingHead
 from la4vla.models.published.official_internvl3 import OfficialInternVL3
@@ -66,9 +67,10 @@ def build(
     if not layers:
         missing = published_name(f"{LANGUAGE}layers.0.self_attn.q_proj.weight", published.rules)
         raise ValueError(f"{published.path} lacks '{missing}'.")
-    policy = Policy(
-        _backbone(vlm, layers, published.views, compat, masked_queries), head, [domain], published.normalization
-    )
+    backbone = _backbone(vlm, layers, published.views, compat, masked_queries)
+    # A folder of this machine says nothing to anybody else.
+    backbone.arguments["weights"] = vlm_names.repository(vlm) or published.vlm
+    policy = Policy(backbone, head, [domain], published.normalization)
     _compare(policy, tensors, published)
     if not compat:
         _check_tables(head, ours, published)
@@ -85,14 +87,18 @@ def halves_of(policy: Policy, layout: str) -> tuple[InternVL3, FlowMatchingHead]
     """
     backbone, head = policy.backbone, policy.head
     if not isinstance(head, FlowMatchingHead) or head.predicts != "velocity" or head.horizon == 1:
-        raise ValueError(f"{layout} layout holds flow-matching heads that predict velocities of longer chunks only.")
+        raise _unfit(layout, "flow-matching heads that predict velocities of longer chunks only")
     if head.arguments["feedforward"] != 4:
-        raise ValueError(f"{layout} layout holds heads with feedforward=4, not {head.arguments['feedforward']}.")
+        raise _unfit(layout, f"heads with feedforward=4, not {head.arguments['feedforward']}")
     if not isinstance(backbone, InternVL3):
-        raise ValueError(f"{layout} layout holds InternVL3 policies, this one has a {type(backbone).__name__}.")
+        raise _unfit(layout, f"InternVL3 policies, this one has a {type(backbone).__name__}")
     if backbone.arguments.get("stem") == "convolutions":
-        raise ValueError(f"{layout} layout holds linear maps of patches, this policy has a stem of convolutions.")
+        raise _unfit(layout, "linear maps of patches, this policy has a stem of convolutions")
     return backbone, head
+
+
+def _unfit(layout: str, held: str) -> ValueError:
+    return ValueError(f"{layout} layout holds {held}; layout=la4vla holds every policy.")
 
 
 def weights_of(policy: Policy) -> dict[str, Tensor]:
@@ -153,6 +159,9 @@ def _backbone(vlm: str, layers: int, views: int, compat: bool, masked_queries: L
 def _structure(vlm: str, layers: int, folder: Path) -> None:
     """Tokenizer and configuration of ``vlm`` in ``folder``, with ``layers`` language layers."""
     source = local(vlm, STRUCTURE, "vlm=")
+    for name in ("config.json", "tokenizer.json"):
+        if not (source / name).is_file():
+            raise ValueError(f"vlm={vlm} has no {name}: name a model in the layout of OpenGVLab/InternVL3-1B-hf.")
     config = read_json(source / "config.json")
     text = config.get("text_config", {})
     if config.get("model_type") != "internvl" or text.get("num_hidden_layers", 0) < layers:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from la4vla.models.hub_access import REPOSITORY, snapshot
 
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 # Not the optimizer's state, which is several times larger than the weights.
 CHECKPOINT = ("*.json", "*.safetensors", "backbone/*", "mp_rank_00_model_states.pt", "checkpoint.pt")
 
@@ -29,6 +27,6 @@ def local(source: str, patterns: Sequence[str], key: str = "") -> Path:
     if not REPOSITORY.fullmatch(source):
         raise ValueError(f"{key}{source} is neither a folder nor a hub repository (owner/name).")
     try:
-        return Path(snapshot_download(source, allow_patterns=list(patterns)))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{key}{source} is no folder, and the hub did not answer for it: {error}") from error
+        return snapshot(source, patterns)
+    except OSError as error:
+        raise ValueError(f"{key}{source} is no folder, and {error}") from error

@@ -11,11 +11,14 @@ from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
 from la4vla.training.whole import whole_policy
 
+LOGGED = ("directional_alignment_rate", "direction_consistency_score")
+
 
 class DirectionCheck(Callback):
     """Runs the direction-following check on held-out segments with vision masked; only the first process does.
 
-    Before training begins the set is built from its card where it is missing.
+    Loggers receive DAR and DCS as ``direction_following/<condition>/<metric>``. Before training begins the set is
+    built from its card where it is missing.
 
     Args:
         shards: An LA shard set of tasks the policy was never trained on.
@@ -43,5 +46,12 @@ class DirectionCheck(Callback):
         if not trainer.is_global_zero:
             return
         found = self._check.run(policy)
-        self.results = {"direction_following": found}
+        self.results = {"direction_following": found, "direction_shards": self.shards}
+        metrics = {
+            f"direction_following/{condition}/{name}": measured[name]
+            for condition, measured in found.items()
+            for name in LOGGED
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, trainer.global_step)
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")

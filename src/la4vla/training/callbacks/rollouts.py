@@ -13,6 +13,7 @@ from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.report import table
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.evaluation.suitability import check_policy
+from la4vla.training.callbacks.logged_film import log_film
 from la4vla.training.module import policy_module
 from la4vla.training.whole import whole_policy
 
@@ -21,9 +22,9 @@ class BenchmarkRollouts(Callback):
     """Runs a benchmark with the policy under training; the first process does, the others wait for it.
 
     Writes one row per episode, a report and films into ``<run>/<benchmark>/step_<n>`` and logs ``success_rate``, which
-    every process then has among its metrics. All random generators are left as they were, so a run with rollouts learns
-    exactly what one without learns. An interrupted evaluation goes on where it stopped, should the run come by that
-    step with the same weights again.
+    every process then has among its metrics, with the ends of its interval, each group's rate and the first film. All
+    random generators are left as they were, so a run with rollouts learns exactly what one without learns. An
+    interrupted evaluation goes on where it stopped, should the run come by that step with the same weights again.
 
     With several processes the benchmark must be over before the process group's timeout (30 minutes unless set).
 
@@ -80,7 +81,7 @@ class BenchmarkRollouts(Callback):
                 folder = Path(trainer.default_root_dir)
                 place = folder / self.benchmark.name / f"step_{trainer.global_step}"
                 result = self.benchmark.run(policy, folder.name, place)
-                rate = self._tell(trainer, result, folder.name)
+                rate = self._tell(trainer, result, folder.name, place)
                 if self.keep_best and rate > self.best.get("success_rate", -1.0):
                     policy.save(place.parent / "best_policy")
             rate = trainer.strategy.broadcast(rate)
@@ -90,10 +91,13 @@ class BenchmarkRollouts(Callback):
             self.results["best_success"] = self.best
         trainer.callback_metrics["success_rate"] = torch.tensor(rate)
 
-    def _tell(self, trainer: Trainer, result: BenchmarkResult, name: str) -> float:
+    def _tell(self, trainer: Trainer, result: BenchmarkResult, name: str, place: Path) -> float:
         """What provenance, closing report and loggers hear of a result; its pooled success rate."""
         pooled = result.summary.pooled
         self.results = {
+            "benchmark": self.benchmark.name,
+            "measured_at_step": trainer.global_step,
+            "seeds": sorted({outcome.seed for outcome in result.outcomes}),
             "success_rate": pooled.rate,
             "success_interval": list(pooled.interval),
             "episodes": pooled.episodes,
@@ -103,6 +107,12 @@ class BenchmarkRollouts(Callback):
         if result.summary.groups:
             self.results["success_mean_of_groups"] = result.summary.group_mean
         self.report = table(result.summary, f"{name}: success in {self.benchmark.name}")
+        low, high = pooled.interval
+        metrics = {"success_rate": pooled.rate, "success_rate_low": low, "success_rate_high": high}
+        metrics |= {f"success_rate/{group}": rate.rate for group, rate in result.summary.groups.items()}
         for logger in trainer.loggers:
-            logger.log_metrics({"success_rate": pooled.rate}, step=trainer.global_step)
+            logger.log_metrics(metrics, step=trainer.global_step)
+        films = sorted((place / "videos").glob("*.mp4"))
+        if films:
+            log_film(trainer.loggers, f"{self.benchmark.name}/{films[0].stem}", films[0], trainer.global_step)
         return pooled.rate

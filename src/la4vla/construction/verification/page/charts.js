@@ -45,10 +45,10 @@ export function drawTimeline(element, clip, { start, stop, at, hz }) {
   const ink = colours();
   const { x } = scale(element, clip);
   const axis = height - 22, lanes = [[10, (axis - 10) / 2 - 2], [14 + (axis - 10) / 2, axis - 6]];
-  clip.speeds ??= speeds(clip, hz);
-  const fastest = Math.max(1, ...clip.speeds);
+  clip.speeds ??= clip.position && speeds(clip, hz);
+  const fastest = Math.max(1, ...clip.speeds ?? []);
   lane(pen, ink, lanes[0], "gripper", clip.opening ? ["open", "closed"] : ["not", "recorded"], clip.opening, x, clip.first);
-  lane(pen, ink, lanes[1], "speed", [`${fastest.toFixed(0)} cm/s`, "0"], clip.speeds.map((v) => v / fastest), x, clip.first);
+  lane(pen, ink, lanes[1], "speed", clip.speeds ? [`${fastest.toFixed(0)} cm/s`, "0"] : ["not", "recorded"], clip.speeds?.map((v) => v / fastest), x, clip.first);
 
   pen.fillStyle = ink.outside;
   pen.fillRect(x(clip.first), 4, x(start) - x(clip.first), axis - 4);
@@ -116,6 +116,12 @@ function line(pen, colour, thick, x0, y0, x1, y1) {
 export function drawPath(element, clip, { start, stop, at }, across, along) {
   const [pen, width, height] = canvas(element);
   const ink = colours();
+  if (!clip.position) {
+    pen.fillStyle = ink.dim;
+    pen.textAlign = "center";
+    pen.fillText("not recorded", width / 2, height / 2);
+    return;
+  }
   const place = (p) => [across.sign * p[across.axis], along.sign * p[along.axis]];
   const points = clip.position.map(place);
   const from = start - clip.first, to = Math.min(stop - clip.first, points.length - 1);
@@ -175,6 +181,7 @@ const NAMES = [["forward", "backward"], ["left", "right"], ["up", "down"]];
 
 /** "12.1 cm forward, 3.0 cm right", the greatest first; what is below 2 mm is left out. */
 export function told(clip, start, stop) {
+  if (!clip.position) return "not recorded";
   const a = clip.position[start - clip.first];
   const b = clip.position[Math.min(stop - clip.first, clip.position.length - 1)];
   const moves = b.map((v, axis) => [100 * (v - a[axis]), NAMES[axis]]).filter(([cm]) => Math.abs(cm) >= 0.2);

@@ -101,7 +101,6 @@ export class Player {
 export async function load(ask, key) {
   const path = `/api/clips/${encodeURIComponent(key)}`;
   const clip = await (await ask(path)).json();
-  clip.last = clip.first + clip.position.length;
   clip.images = {};
   for (const [camera, sizes] of Object.entries(clip.sizes)) {
     const bytes = await (await ask(`${path}/${encodeURIComponent(camera)}`)).arrayBuffer();
