@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 import la4vla
+from la4vla.construction.build_progress import BuildProgress
 from la4vla.construction.card import Card, Declaration, read_card
 from la4vla.construction.data_card import write_data_card
 from la4vla.construction.data_check import Evidence
+from la4vla.construction.destination import check_apart, check_free
 from la4vla.construction.export import Export
 from la4vla.construction.finish import finish_set
 from la4vla.construction.freshness import Present, check_source, settled
@@ -66,12 +66,13 @@ def build(declaration: Declaration, wanted: Collection[str] | None = None) -> di
 
     Raises:
         ValueError: If a finished set was built from another declaration, or from demonstrations that have changed
-            since; or if they change while they are read.
-        OSError: If the disk fills up or a worker dies.
+            since; if they change while they are read; or if the folder holds, is or lies within their source.
+        OSError: If the disk fills up, a worker dies, or somebody else's tars are in the way.
     """
     card, folder = declaration.card, declaration.folder
     exports = {name: export for name, export in card.exports.items() if wanted is None or name in wanted}
     declared = {name: _declared(declaration, name) for name in exports}
+    check_apart(folder, card.reader)
     with held(folder if isinstance(folder, Path) else cache_folder() / "builds" / _slug(folder)):
         present = Present(card)
         origins = {name: present.origin(export) for name, export in exports.items()}
@@ -82,6 +83,7 @@ def build(declaration: Declaration, wanted: Collection[str] | None = None) -> di
         }
         pending = {name: export for name, export in exports.items() if name not in finished}
         if pending:
+            check_free(folder, pending)
             reports = _build_groups(declaration, pending, present)
             _check_still(card, pending, origins)
             for name, export in pending.items():
@@ -181,12 +183,11 @@ def _build_groups(declaration: Declaration, pending: Mapping[str, Export], prese
         for number, keys in enumerate(groups)
         if number in needed and number not in reports
     }
-    with _progress() as bar:
-        task = bar.add_task(str(folder), total=sum(len(groups[n]) for n in needed), dropped=0)
-        bar.update(task, completed=sum(len(groups[n]) for n in reports))
+    total, done = (sum(len(groups[n]) for n in numbers) for numbers in (needed, reports))
+    with BuildProgress(str(folder), total, done) as progress:
         for number, report in card.builders.run(jobs):
             reports[number] = report
-            bar.update(task, advance=len(groups[number]), dropped=sum(r.failed for r in reports.values()))
+            progress.advance(len(groups[number]), sum(r.failed for r in reports.values()))
     evidence = (Evidence.from_json(reports[number].evidence) for number in needed)
     card.examine(sum(evidence, Evidence.none()))
     return [reports[number] for number in needed]
@@ -204,14 +205,3 @@ def _groups(card: Card) -> tuple[list[list[Key]], dict[str, frozenset[Key]]]:
 def _within(members: Mapping[str, frozenset[Key]], keys: Sequence[Key]) -> dict[str, frozenset[Key]]:
     """What a job needs to know of ``members``; all of them would weigh more than its work in a large data set."""
     return {name: those.intersection(keys) for name, those in members.items()}
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes, {task.fields[dropped]} dropped"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
