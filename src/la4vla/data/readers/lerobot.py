@@ -13,8 +13,10 @@ from rich.console import Console
 
 from la4vla.data.deltas import Deltas
 from la4vla.data.readers.base import Key, Reader
+from la4vla.data.readers.fingerprint import Fingerprint
 from la4vla.data.readers.lerobot_cameras import colour_cameras, feature_axes
 from la4vla.data.readers.lerobot_embodiment import Request, settle, with_stroke
+from la4vla.data.readers.lerobot_fingerprint import fingerprints_of
 from la4vla.data.readers.lerobot_meta import VERSIONS, EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
 from la4vla.data.readers.lerobot_rate import check_rate, check_video_rate
@@ -146,6 +148,16 @@ class LeRobotReader(Reader):
             frames=self._clips(entry, name) if frames else {},
             frame_steps=np.arange(0, len(actions) if frames and self._videos else 0, self.frame_every, dtype=np.int64),
         )
+
+    @property
+    def source(self) -> Path:
+        """The folder of the data set."""
+        return Path(self.root)
+
+    def fingerprints(self, keys: Sequence[Key], frames: bool) -> list[Fingerprint]:
+        """As :meth:`Fingerprinted.fingerprints`."""
+        cameras = tuple(self._videos.values()) if frames else ()
+        return fingerprints_of(read_meta(self.root), [n for _, n in keys], (*self._felt, *self._done), cameras)
 
     def converted(self, proprioception: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(T, S)`` and ``(T, A)`` as the embodiment means them, from the columns as they are."""

@@ -76,7 +76,7 @@ class LeRobotMeta:
 
 
 def read_meta(root: str | Path) -> LeRobotMeta:
-    """The metadata of the data set in ``root``; read once per process while ``info.json`` does not change.
+    """The metadata of the data set in ``root``; read once per process while no file of it changes.
 
     Raises:
         FileNotFoundError: If there is no data set, or a part of its metadata is missing.
@@ -85,11 +85,17 @@ def read_meta(root: str | Path) -> LeRobotMeta:
     path = Path(root) / "meta" / "info.json"
     if not path.is_file():
         raise FileNotFoundError(f"There is no LeRobot data set in {root}: it has no meta/info.json. Download it first.")
-    return _read(str(root), path.stat().st_mtime_ns)
+    return _read(str(root), _state(path.parent))
+
+
+def _state(meta: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the files in ``meta``, by which a correction is noticed."""
+    files = (path for kind in ("*.json*", "*.parquet", "episodes/*/*.parquet") for path in meta.glob(kind))
+    return tuple((str(path), (seen := path.stat()).st_size, seen.st_mtime_ns) for path in sorted(files))
 
 
 @lru_cache(maxsize=4)
-def _read(folder: str, modified_ns: int) -> LeRobotMeta:
+def _read(folder: str, state: tuple[tuple[str, int, int], ...]) -> LeRobotMeta:
     root = Path(folder)
     info = json_object((root / "meta" / "info.json").read_bytes(), f"{root}/meta/info.json")
     version = str(info.get("codebase_version"))
