@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 
-import h5py
 import numpy as np
 
 from la4vla.data.readers.fingerprint import digest_of
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import h5py
 
 
 def demonstration_digest(group: h5py.Group, told: str, arrays: Iterable[str], pictures: Iterable[str]) -> str:

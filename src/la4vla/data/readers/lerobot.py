@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -212,14 +213,15 @@ def slug_of(entry: EpisodeEntry) -> str:
 
 
 def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
+    known = [key for key, f in meta.features.items() if _is_row(f) and str(f["dtype"]).startswith(("float", "int"))]
     for column in columns:
-        if column not in meta.features or len(meta.features[column]["shape"]) != 1:
-            known = ", ".join(
-                key
-                for key, f in meta.features.items()
-                if len(f["shape"]) == 1 and f["dtype"].startswith(("float", "int"))
-            )
-            raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {known}.")
+        if column not in meta.features or not _is_row(meta.features[column]):
+            raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {', '.join(known)}.")
+
+
+def _is_row(feature: Mapping[str, Any]) -> bool:
+    shape = feature.get("shape")
+    return isinstance(shape, list) and len(shape) == 1 and isinstance(shape[0], int)
 
 
 def _in_order(videos: Mapping[str, str], body: Embodiment) -> dict[str, str]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from la4vla.data.readers.fingerprint import Fingerprint, digest_of, file_digest
 from la4vla.data.readers.lerobot_meta import EpisodeEntry, LeRobotMeta
+from la4vla.data.readers.lerobot_pictures import files_beside
 from la4vla.data.readers.lerobot_rows import ALWAYS
+
+with suppress(ImportError):  # the reader's constructor says what to install
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 def fingerprints_of(
@@ -22,18 +26,22 @@ def fingerprints_of(
     """The fingerprints of ``episodes``: instructions, rows of ``columns``, films or pictures of ``cameras``.
 
     Rows that share a file, as in version 3.0, are hashed episode by episode, so that one that was added to the file
-    changes no other; of films the file is looked at.
+    changes no other; of films the file is looked at, of pictures beside the parquet file their names and sizes.
     """
     digest = cache(file_digest)
     entries = [meta.episodes[index] for index in episodes]
-    pictured = any(meta.features[key]["dtype"] == "image" for key in cameras)
-    rows = _rows(entries, (*ALWAYS, *columns)) if meta.info["codebase_version"] == "v3.0" else {}
+    pictured = [key for key in cameras if meta.features[key]["dtype"] == "image"]
+    rows = _rows(entries, (*ALWAYS, *columns)) if meta.version.startswith("v3") else {}
     found = []
     for entry in entries:
         films = [entry.videos[key] for key in cameras if key in entry.videos]
         digests = [digest(path) for path, _ in films]
         if pictured or entry.index not in rows:
             digests.append(digest(entry.data))
+        for path in (path for key in pictured for path in files_beside(meta.root, entry, key)):
+            digests.append(
+                f"{path.relative_to(meta.root) if path.is_relative_to(meta.root) else path} {path.stat().st_size}"
+            )
         words = [_words(meta, entry), [start for _, start in films], rows.get(entry.index), digests]
         whole = digest_of(*words) if entry.data.is_file() and all(digests) else ""
         found.append(Fingerprint(f"{entry.index:06d}", whole))

@@ -201,10 +201,10 @@ class RobomimicHdf5Reader(Reader):
             stored = demonstration.get(f"obs/{array}")
             if stored is None:
                 raise UnusableEpisode(name, "missing video", f"camera {camera}: there is no array obs/{array}.")
+            self._check_pictures(stored, camera, name)
             if len(stored) < steps:
                 sentence = f"camera {camera}: there are {len(stored)} pictures for {steps} states."
                 raise UnusableEpisode(name, "too few frames", sentence)
-            self._check_pictures(stored, camera, name)
             clips[camera] = Hdf5Frames(
                 path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg, name, camera
             )
@@ -273,10 +273,11 @@ def _task(stem: str) -> str:
 
 @lru_cache(maxsize=256)
 def _demonstrations(path: Path, modified_ns: int) -> list[int]:
-    """Numbers of a file's demonstrations, ascending."""
+    """Numbers of a file's demonstrations, its groups, ascending."""
     try:
         with h5py.File(path) as file:
-            names = list(file["data"]) if "data" in file else []
+            found = file.get("data")
+            names = [name for name in found if found.get(name, getclass=True) is h5py.Group] if found else []
     except OSError as error:
         raise ValueError(f"{path} is no HDF5 file ({error}). Download it again.") from error
     return sorted(int(name.removeprefix("demo_")) for name in names if name.removeprefix("demo_").isdigit())
@@ -285,12 +286,14 @@ def _demonstrations(path: Path, modified_ns: int) -> list[int]:
 def _array(group: h5py.Group, path: str, name: str) -> np.ndarray:
     """``(T, d)`` float32."""
     stored = group.get(path)
-    if stored is None:
+    if not isinstance(stored, h5py.Dataset):
         raise UnusableEpisode(name, "missing column", f"it has no array {path}.")
     try:
         values = np.asarray(stored[()], dtype=np.float32)
     except (OSError, ValueError) as error:  # a damaged chunk, or an array of something else
         raise UnusableEpisode(name, "broken data", f"{path} cannot be read as numbers ({error}).") from error
+    if values.ndim not in (1, 2):
+        raise UnusableEpisode(name, "broken data", f"{path} has the shape {values.shape}, expected a row a step.")
     values = values[:, None] if values.ndim == 1 else values
     if not np.isfinite(values).all():
         step, dim = np.argwhere(~np.isfinite(values))[0].tolist()
