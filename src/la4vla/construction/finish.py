@@ -49,16 +49,14 @@ def finish_set(
     """
     shards = [entry for report in reports if (entry := report.shards[name]) is not None]
     unusable = [sentence for report in reports for sentence in report.unusable[name]]
-    if not shards:
-        raise ValueError(
-            f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check."
-            f"{_listed(folder / LEFT_OUT, unusable)}"
-        )
     counts, dropped, composition = Counter[str](), Counter[str](), Composition()
     for report in reports:
         composition += report.composition[name]
         counts.update(report.counts[name])
         dropped.update(report.dropped[name])
+    if not shards:
+        told = _listed(folder / LEFT_OUT, unusable)
+        raise ValueError(f"Export {name!r} holds no record: {_emptiness(export, counts, dropped)}{told}")
     wanted = {entry.file.split(".")[0] for entry in shards}
     for path in [found for kind in (*LEFT_BEHIND, ORIGIN_NAME) for found in folder.glob(kind)]:
         if path.name.split(".")[0] not in wanted:
@@ -79,6 +77,16 @@ def finish_set(
         card=declared,
         source=origin.digest if origin is not None else None,
     )
+
+
+def _emptiness(export: Export, counts: Mapping[str, int], dropped: Mapping[str, int]) -> str:
+    """Why a set is empty: where on the way from demonstrations to records nothing was left."""
+    if export.unit == "episode" or not counts["episodes"]:
+        return "no demonstration could be used."
+    if not counts["candidates"]:
+        return f"the segmenter found nothing in {counts['episodes']} demonstrations."
+    reasons = ", ".join(f"{reason}: {number}" for reason, number in sorted(dropped.items()))
+    return f"every candidate was dropped ({reasons}). Loosen segmenter or check."
 
 
 def _listed(path: Place, unusable: Sequence[str]) -> str:
