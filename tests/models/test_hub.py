@@ -75,3 +75,26 @@ def test_a_folder_is_loaded_without_a_hub(make_policy: Callable[..., Policy], tm
         assert f"| {domain.embodiment.name} |" in card
     assert "How it was trained" not in card
     assert not [file for file in (tmp_path / "policy").iterdir() if file.name.startswith(".")]
+
+
+def test_somebody_elses_readme_stays_until_it_is_asked_for(
+    make_policy: Callable[..., Policy],
+    endpoint: str,
+    repositories: dict[str, dict[str, bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = make_policy()
+    repositories["arm/theirs"] = {"README.md": b"# Ours, by hand"}
+    hub.push_to_hub(policy, "arm/theirs", token="hf_x", endpoint=endpoint)
+    assert repositories["arm/theirs"]["README.md"] == b"# Ours, by hand"
+    assert "model.safetensors" in repositories["arm/theirs"]
+    assert "README.md of arm/theirs is not of la4vla and stays; replace_readme=True" in capsys.readouterr().err
+    for _ in range(2):  # what was asked for once is ours from then on
+        hub.push_to_hub(policy, "arm/theirs", token="hf_x", endpoint=endpoint, replace_readme=True)
+        assert b"A robot policy of [la4vla]" in repositories["arm/theirs"]["README.md"]
+    hub.push_to_hub(policy, "arm/theirs", token="hf_x", endpoint=endpoint)
+    assert capsys.readouterr().err.count("is not of la4vla") == 0
+    (tmp_path / "README.md").write_text("# My project")
+    hub.save_pretrained(policy, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# My project" and (tmp_path / "config.json").exists()

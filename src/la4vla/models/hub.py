@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +11,7 @@ from huggingface_hub import HfApi
 
 from la4vla.models.folders import whole_files
 from la4vla.models.hub_access import reaching, snapshot
-from la4vla.models.model_card import card
+from la4vla.models.model_card import OURS, card
 
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
@@ -19,7 +20,7 @@ P = TypeVar("P", bound="Policy")
 
 
 def save_pretrained(policy: Policy, folder: str | Path, title: str | None = None) -> None:
-    """Writes what :meth:`Policy.save` writes and ``README.md``, the model card.
+    """Writes what :meth:`Policy.save` writes and ``README.md``, the model card; another's stays, and is told.
 
     Args:
         policy: What to save.
@@ -27,6 +28,10 @@ def save_pretrained(policy: Policy, folder: str | Path, title: str | None = None
         title: Heading of the card and the name it tells people to load; the folder's where None.
     """
     policy.save(folder)
+    there = Path(folder) / "README.md"
+    if there.exists() and OURS not in there.read_text(encoding="utf-8", errors="replace"):
+        _tell(f"{there} is not of la4vla and stays as it is; remove it to have a model card written.")
+        return
     with whole_files(Path(folder), "README.md") as scratch:
         (scratch / "README.md").write_text(card(policy, title or str(folder)), encoding="utf-8")
 
@@ -56,8 +61,11 @@ def push_to_hub(
     message: str = "Policy of la4vla",
     token: str | None = None,
     endpoint: str | None = None,
+    replace_readme: bool = False,
 ) -> str:
     """Puts :func:`save_pretrained`'s folder into a repository, made if need be; files of an older policy there go.
+
+    A ``README.md`` there that is not ours stays, and is told, unless it is to be replaced.
 
     Args:
         policy: What to publish.
@@ -66,6 +74,7 @@ def push_to_hub(
         message: Commit message.
         token: Access token; None takes the one of ``hf auth login``.
         endpoint: Address of another hub than huggingface.co.
+        replace_readme: Whether the model card takes the place of somebody else's ``README.md``.
 
     Returns:
         Address of the commit.
@@ -78,6 +87,9 @@ def push_to_hub(
         save_pretrained(policy, scratch, repository)
         with reaching(repository):
             hub.create_repo(repository, private=private, exist_ok=True)
+            if not replace_readme and _has_other_readme(hub, repository):
+                (Path(scratch) / "README.md").unlink()
+                _tell(f"README.md of {repository} is not of la4vla and stays; replace_readme=True replaces it.")
             commit = hub.upload_folder(
                 repo_id=repository,
                 folder_path=scratch,
@@ -85,3 +97,15 @@ def push_to_hub(
                 delete_patterns=["*.safetensors", "backbone/*"],
             )
     return str(commit.commit_url)
+
+
+def _has_other_readme(hub: HfApi, repository: str) -> bool:
+    if "README.md" not in hub.list_repo_files(repository):
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        there = Path(hub.hf_hub_download(repository, "README.md", local_dir=scratch))
+        return OURS not in there.read_text(encoding="utf-8", errors="replace")
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

@@ -12,9 +12,13 @@ from la4vla.models.heads.base import ActionHead
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
 
+# Tells our cards from those of others, which are not written over.
+OURS = "<!-- la4vla writes this file anew with every policy; without this line it leaves it alone. -->"
 CARD = """---
 {metadata}
 ---
+
+{ours}
 
 # {title}
 
@@ -41,6 +45,7 @@ def card(policy: Policy, title: str) -> str:
         head += f" (horizon {policy.head.horizon}, {policy.head.action_dim} action dimensions)"
     return CARD.format(
         metadata=metadata.to_yaml(),
+        ours=OURS,
         title=title,
         backbone=type(policy.backbone).__name__,
         head=head,

@@ -149,9 +149,11 @@ class Policy(nn.Module):
         """What :meth:`save` writes and a model card; see :func:`la4vla.models.hub.save_pretrained`."""
         hub.save_pretrained(self, folder, title)
 
-    def push_to_hub(self, repository: str, private: bool = True, token: str | None = None) -> str:
+    def push_to_hub(
+        self, repository: str, private: bool = True, token: str | None = None, replace_readme: bool = False
+    ) -> str:
         """Puts the policy into the repository ``owner/name``; see :func:`la4vla.models.hub.push_to_hub`."""
-        return hub.push_to_hub(self, repository, private, token=token)
+        return hub.push_to_hub(self, repository, private, token=token, replace_readme=replace_readme)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
