@@ -18,7 +18,7 @@ from la4vla.rollout.trajectory import Job, Trajectory
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 PATIENCE_S = 10.0  # how long a worker may take to close its environments
-LAST_WORDS_S = 1.0  # how long a worker that hangs may take to say where
+LAST_WORDS_S = 0.5  # how long a worker that hangs may take to say where
 STARTING_S = 300.0  # what a fresh process has at least: it imports whole simulators, from a slow disk perhaps
 BEAT_S = 1.0  # a worker that steps says so that often
 DEATHS = (EOFError, OSError)  # a message that breaks off is an OSError
