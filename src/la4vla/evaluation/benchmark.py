@@ -24,6 +24,7 @@ from la4vla.rollout.random_agent import RandomAgent
 from la4vla.rollout.runner import Watcher, rollout
 from la4vla.rollout.stage import MakeEnvironment
 from la4vla.rollout.trajectory import Job, Trajectory
+from la4vla.rollout.workers import TIMEOUT_S
 from la4vla.rollout.zero_agent import ZeroAgent
 from la4vla.schema.embodiment import Embodiment
 
@@ -42,7 +43,8 @@ class Benchmark(ABC):
         environments: Episodes under way at once; the policy's batch is half of it.
         videos: Episodes filmed per task; needs a view.
         film_every: Steps between the frames of a film.
-        attempts: How often one episode may be begun, should its simulator's process die.
+        attempts: How often one episode may be begun, should its simulator's process die or hang.
+        timeout_s: Seconds that one step or reset of a simulator may take before its process counts as hung.
         progress: Whether a progress bar is drawn.
 
     Raises:
@@ -64,6 +66,7 @@ class Benchmark(ABC):
         film_every: int,
         attempts: int,
         progress: bool,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         if videos and view is None:
             raise ValueError("Videos need images: name a view, or set videos to 0.")
@@ -73,6 +76,8 @@ class Benchmark(ABC):
                 f"videos at least 0; got {max_steps}, {replan_every}, {environments}, {film_every}, {attempts}, "
                 f"{processes} and {videos}."
             )
+        if not 0 < timeout_s < float("inf"):
+            raise ValueError(f"timeout_s is the seconds one step may take and must be above 0, got {timeout_s}.")
         self.view = view
         self.max_steps = max_steps
         self.replan_every = replan_every
@@ -81,6 +86,7 @@ class Benchmark(ABC):
         self.videos = videos
         self.film_every = film_every
         self.attempts = attempts
+        self.timeout_s = timeout_s
         self.progress = progress
 
     @property
@@ -233,6 +239,7 @@ class Benchmark(ABC):
                 film_every=self.film_every,
                 watchers=[*watchers, bar],
                 attempts=self.attempts,
+                timeout_s=self.timeout_s,
             )
 
     def _key(self, agent: Agent, name: str, disturbance: Disturbance | None) -> dict[str, Any]:
