@@ -11,9 +11,9 @@ from la4vla.training.callbacks.loss_plot import plot_loss
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        (("loss", "loss/la", "loss_smoothed"), ["loss/la", "loss_smoothed"]),
+        (("loss", "loss/la", "loss_smoothed"), ["loss/la"]),
         (("loss", "loss/la", "loss/vla"), ["loss", "loss/la", "loss/vla"]),
-        (("loss",), ["loss"]),
+        (("loss", "loss_smoothed"), ["loss"]),
     ],
 )
 def test_the_loss_of_a_single_source_is_drawn_once(columns, shown, tmp_path, monkeypatch):

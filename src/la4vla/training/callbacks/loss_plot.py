@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 
 def plot_loss(metrics: Sequence[Path], image: Path, smooth: int = 5) -> None:
-    """Draw every ``loss*`` column of the metrics tables over steps, faint as measured and strong as a running mean.
+    """Draw the loss, and that of each source, over steps, faint as measured and strong as a running mean.
 
     Of a run with one source, whose loss is the run's, only one of the two is drawn.
 
@@ -28,7 +28,7 @@ def plot_loss(metrics: Sequence[Path], image: Path, smooth: int = 5) -> None:
     for path in metrics:
         with path.open() as file:
             rows += list(csv.DictReader(file))
-    names = sorted({k for row in rows for k, v in row.items() if k and k.startswith("loss") and v})
+    names = sorted({k for row in rows for k, v in row.items() if k and (k == "loss" or k.startswith("loss/")) and v})
     if sum(name.startswith("loss/") for name in names) == 1:
         names.remove("loss")
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
