@@ -7,10 +7,12 @@ import difflib
 import locale
 import os
 import re
+import signal
 import sys
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -101,20 +103,36 @@ def card_files(words: Sequence[str], missing: str) -> list[str]:
     return files
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+
 def run_verb(main: Callable[[], Any]) -> None:
     """Run a verb; errors a user can mend become one sentence and exit status 1.
 
     Those are ValueError, OSError, LookupError, FloatingPointError and ImportError (a package to install), raised with a
-    sentence by the rooms. Everything else is a fault of the program and keeps its traceback.
+    sentence by the rooms. Everything else is a fault of the program and keeps its traceback. Ctrl-C ends with status
+    130, and SIGTERM, which is heard like it so that everything is closed, with 143.
     """
     _speak_utf8()
+    process = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        if os.getpid() == process:
+            raise Terminated
+        os._exit(128 + number)  # a forked worker has nothing to close
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         main()
-    except KeyboardInterrupt:
-        sys.exit("interrupted; run the same command again to go on where it stopped")
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted; run the same command again to go on where it stopped", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except (ValueError, OSError, LookupError, FloatingPointError, ImportError) as error:
         cause = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.exit(f"error: {cause}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _speak_utf8() -> None:
