@@ -87,3 +87,24 @@ def test_rounding_noise_counts_as_constant(make_domain: Callable[..., Domain]) -
     nearly = replace(domain.actions, minimum=np.array([0.5]), maximum=np.array([0.5 + 1e-8]))
     normalizer = Normalizer([replace(domain, actions=nearly)], 1, 1, "bounds")
     assert normalizer.actions(torch.tensor([[[0.5 + 1e-8]]]), normalizer.rows(("arm",))).item() == 0
+
+
+def _seldom(domain: Domain, dim: int) -> Domain:
+    """``domain`` whose action ``dim`` is 0 but in one step of 500, when it is 1."""
+    values = {"minimum": 0.0, "maximum": 1.0, "q01": 0.0, "q99": 0.0, "mean": 0.002, "std": 0.0447}
+    changed = {name: getattr(domain.actions, name).copy() for name in values}
+    for name, value in values.items():
+        changed[name][dim] = value
+    return replace(domain, actions=replace(domain.actions, **changed))
+
+
+@pytest.mark.parametrize("normalization", ["bounds", "quantiles", "zscore"])
+def test_a_dimension_that_moves_seldom_is_not_erased(make_domain: Callable[..., Domain], normalization: str) -> None:
+    normalizer = Normalizer([_seldom(make_domain(), 3)], 4, 4, normalization)
+    rows = normalizer.rows(("arm",))
+    flag = torch.tensor([[[0.0, 0, 0, 0], [0, 0, 0, 1]]])
+    normalised = normalizer.actions(flag, rows)[0, :, 3]
+    assert normalised[1] - normalised[0] > 1.9
+    torch.testing.assert_close(
+        normalizer.physical_actions(normalizer.actions(flag, rows), rows), flag, atol=1e-5, rtol=0
+    )

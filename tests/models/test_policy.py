@@ -11,6 +11,7 @@ import torch
 
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.heads.base import ActionHead
+from la4vla.models.masked_policy import MaskedPolicy
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.observation import Observation
@@ -59,7 +60,8 @@ def test_a_chunk_without_images_is_the_chunk_of_unknown_images(
     unseen = make_observation(images={"front": make_observation().images["front"]}, view="front")
     blind = make_observation(view=None)
     with_image, without, again = (
-        policy.act([observation], draws=[3])[0].actions for observation in (unseen, blind, replace(blind, view="front"))
+        policy.act([observation], draws=[3], allow_missing=["front"])[0].actions
+        for observation in (unseen, blind, replace(blind, view="front"))
     )
     np.testing.assert_array_equal(without, again)
     assert not np.array_equal(with_image, without)
@@ -132,16 +134,16 @@ def test_parts_hold_every_parameter_once(policy: Policy) -> None:
 
 
 def test_act_answers_in_physical_units(policy: Policy, make_observation: Callable[..., Observation]) -> None:
-    chunks = policy.act([make_observation(), make_observation(view=None)], draws=[1, 2])
+    chunks = MaskedPolicy(policy).act([make_observation(), make_observation(view=None)], draws=[1, 2])
     assert [chunk.embodiment for chunk in chunks] == ["arm", "arm"]
     assert all(chunk.actions.shape == (4, 4) and chunk.actions.dtype == np.float32 for chunk in chunks)
 
 
 def test_act_does_not_depend_on_company(policy: Policy, make_observation: Callable[..., Observation]) -> None:
     observations = [make_observation(), make_observation(view=None, instruction="wait")]
-    together = policy.act(observations, draws=[1, 2])
+    together = policy.act(observations, draws=[1, 2], allow_missing=["front"])
     for observation, draw, chunk in zip(observations, (1, 2), together, strict=True):
-        alone = policy.act([observation], draws=[draw])[0]
+        alone = policy.act([observation], draws=[draw], allow_missing=["front"])[0]
         np.testing.assert_allclose(alone.actions, chunk.actions, atol=1e-5)
 
 
@@ -173,3 +175,12 @@ def test_a_sample_without_valid_actions_is_refused(
     batch = make_batch(MASKED)
     with pytest.raises(ValueError, match="without a single valid action"):
         make_policy().loss(replace(batch, action_mask=torch.zeros_like(batch.action_mask)))
+
+
+def test_an_answer_that_is_not_finite_is_no_answer(
+    make_policy: Callable[..., Policy], make_observation: Callable[..., Observation]
+) -> None:
+    policy = make_policy()
+    torch.nn.init.constant_(policy.backbone.model.language_model.norm.weight, float("nan"))
+    with pytest.raises(FloatingPointError, match="actions that are not finite: execute none"):
+        policy.act([make_observation()])

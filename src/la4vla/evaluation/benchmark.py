@@ -16,6 +16,8 @@ from la4vla.evaluation.perturbed import PerturbedWorlds
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.evaluation.suitability import check_policy
 from la4vla.evaluation.video import Films
+from la4vla.models.masked_policy import MaskedPolicy
+from la4vla.models.policy import Policy
 from la4vla.rollout.agent import Actor, Agent, ChunkingAgent
 from la4vla.rollout.progress import ProgressBar
 from la4vla.rollout.random_agent import RandomAgent
@@ -122,7 +124,8 @@ class Benchmark(ABC):
             ValueError: If the policy was trained for another body or view.
         """
         check_policy(policy, self.embodiment.name, self.view, self.replan_every)
-        agent = ChunkingAgent(policy, self.replan_every, looks=self.view is not None)
+        actor = MaskedPolicy(policy) if self.view is None and isinstance(policy, Policy) else policy
+        agent = ChunkingAgent(actor, self.replan_every, looks=self.view is not None)
         return self.run_agent(agent, name, folder, disturbance, facts)
 
     def run_agent(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from la4vla.schema.statistics import Domain, Statistics
+from la4vla.schema.statistics import ROUNDING, Domain, Statistics
 
 Normalization = Literal["bounds", "quantiles", "zscore"]
 
@@ -18,7 +19,8 @@ class Normalizer(nn.Module):
     """Centres and scales every embodiment's numbers, and zero-pads them to a common size.
 
     ``bounds`` maps [minimum, maximum] to [-1, 1] and clamps; ``quantiles`` does so with [q01, q99]; ``zscore`` maps to
-    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again.
+    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again; one
+    that changes too seldom for its quantiles is mapped by its bounds.
 
     Args:
         domains: One per embodiment.
@@ -56,7 +58,7 @@ class Normalizer(nn.Module):
         self.register_buffer("action_dims", torch.arange(action_dim) < sizes[:, None], persistent=False)
 
     def _register(self, name: str, statistics: list[Statistics], dim: int, normalization: Normalization) -> None:
-        rows = [_affine(one, normalization) for one in statistics]
+        rows = [_rows(one, normalization) for one in statistics]
         for embodiment, (centre, _) in zip(self.row, rows, strict=True):
             if len(centre) > dim:
                 raise ValueError(
@@ -101,8 +103,13 @@ class Normalizer(nn.Module):
         return normalised.clamp(-1, 1) if self.clamped else normalised
 
 
-def _affine(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
-    """Centre and scale per dimension, float32; scale 0 where a dimension is constant up to rounding."""
+def affine(statistics: Statistics, normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale per dimension, ``(dim,)`` float64 each; scale 0 where a dimension never changes.
+
+    Whether it changes is decided by its range: a flag that is set in one step of a thousand has equal 1 % and 99 %
+    quantiles, or hardly any standard deviation, and still moves. Where the quantiles are equal its range stands for
+    them.
+    """
     if normalization == "zscore":
         centre, scale = statistics.mean, statistics.std
     else:
@@ -110,6 +117,12 @@ def _affine(statistics: Statistics, normalization: Normalization) -> tuple[Tenso
             (statistics.minimum, statistics.maximum) if normalization == "bounds" else (statistics.q01, statistics.q99)
         )
         centre, scale = (low + high) / 2, (high - low) / 2
-    middle, spread = torch.from_numpy(centre), torch.from_numpy(scale)
-    constant = spread <= 1e-6 * middle.abs().clamp(min=1e-2)
-    return middle.float(), spread.masked_fill(constant, 0.0).float()
+    flat = scale <= ROUNDING * np.maximum(np.abs(centre), 1e-2)
+    seldom = flat & statistics.changing
+    middle, reach = (statistics.minimum + statistics.maximum) / 2, (statistics.maximum - statistics.minimum) / 2
+    return np.where(seldom, middle, centre), np.where(seldom, reach, np.where(flat, 0.0, scale))
+
+
+def _rows(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
+    centre, scale = affine(statistics, normalization)
+    return torch.from_numpy(centre).float(), torch.from_numpy(scale).float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,11 @@ from la4vla.schema.statistics import Domain
 
 
 def gather(
-    observations: Sequence[Observation], draws: Sequence[int] | None, domains: Mapping[str, Domain], views: int
+    observations: Sequence[Observation],
+    draws: Sequence[int] | None,
+    domains: Mapping[str, Domain],
+    views: int,
+    allow_missing: Collection[str] = (),
 ) -> Batch:
     """``observations`` as a batch in physical units; an embodiment's cameras fill the view slots in order.
 
@@ -22,6 +26,7 @@ def gather(
         draws: One seed per observation, or None.
         domains: What the policy was trained on, by embodiment name.
         views: View slots of the backbone.
+        allow_missing: Cameras whose images an observation may lack although the policy was trained to see them.
 
     Raises:
         ValueError: If an observation does not fit what the policy was trained on.
@@ -30,6 +35,7 @@ def gather(
     index = np.full((len(observations), views), -1)
     for row, observation in enumerate(observations):
         domain = _checked(observation, domains)
+        _check_seen(observation, domain, views, allow_missing)
         for slot, camera in enumerate(domain.embodiment.cameras[:views]):
             if camera in observation.images:
                 index[row, slot] = len(images)
@@ -68,7 +74,28 @@ def _checked(observation: Observation, domains: Mapping[str, Domain]) -> Domain:
             f"'{observation.embodiment}' has {len(domain.embodiment.proprioception)} proprioception dimensions, this "
             f"observation has {len(observation.proprioception)}."
         )
+    bad = [
+        name
+        for name, value in zip(domain.embodiment.proprioception, observation.proprioception, strict=True)
+        if not np.isfinite(value)
+    ]
+    if bad:
+        raise ValueError(
+            f"The proprioception of '{observation.embodiment}' must be finite, but {', '.join(bad)} is not: hold the "
+            "robot until its sensors answer."
+        )
     return domain
+
+
+def _check_seen(observation: Observation, domain: Domain, views: int, allow_missing: Collection[str]) -> None:
+    """Raise where a camera is dark that the policy was trained to see."""
+    seen = () if domain.view is None else domain.view.cameras
+    wanted = [camera for camera in domain.embodiment.cameras[:views] if camera in seen and camera not in allow_missing]
+    if missing := [camera for camera in wanted if camera not in observation.images]:
+        raise ValueError(
+            f"The policy was trained to see {', '.join(missing)} of '{observation.embodiment}', and this observation "
+            f"has no image of it: send it, or have the policy act without by allow_missing={missing}."
+        )
 
 
 def _stacked(images: Sequence[np.ndarray]) -> torch.Tensor:
