@@ -87,3 +87,28 @@ def test_rounding_noise_counts_as_constant(make_domain: Callable[..., Domain]) -
     nearly = replace(domain.actions, minimum=np.array([0.5]), maximum=np.array([0.5 + 1e-8]))
     normalizer = Normalizer([replace(domain, actions=nearly)], 1, 1, "bounds")
     assert normalizer.actions(torch.tensor([[[0.5 + 1e-8]]]), normalizer.rows(("arm",))).item() == 0
+
+
+def test_a_switch_that_is_rarely_on_is_no_constant(make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain("arm", dims=3)
+    low, high, zeros = np.array([0.0, 0.0, 0.3]), np.array([1.0, 2.0, 0.3]), np.zeros(3)
+    suction = replace(
+        domain.actions, minimum=low, maximum=high, mean=low, std=zeros + 0.05, q01=low, q99=np.array([0.0, 1.0, 0.3])
+    )
+    for normalization, expected in (("quantiles", [1.0, 1.0, 0.0]), ("bounds", [1.0, 1.0, 0.0])):
+        normalizer = Normalizer([replace(domain, actions=suction)], 4, 3, normalization)
+        rows = normalizer.rows(("arm",))
+        normalised = normalizer.actions(torch.tensor([[[1.0, 2.0, 0.3]]]), rows)
+        assert normalised[0, 0].tolist() == expected
+        assert normalizer.physical_actions(normalised, rows)[0, 0, 0].item() == 1.0
+
+
+def test_statistics_without_a_range_decide_by_what_they_have(make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain("arm", dims=2)
+    unknown = np.full(2, np.nan)
+    published = replace(
+        domain.actions, minimum=unknown, maximum=unknown, q01=np.array([0.2, -1.0]), q99=np.array([0.2, 1.0])
+    )
+    normalizer = Normalizer([replace(domain, actions=published)], 4, 2, "quantiles")
+    normalised = normalizer.actions(torch.tensor([[[0.9, 0.5]]]), normalizer.rows(("arm",)))
+    assert normalised[0, 0].tolist() == [0.0, 0.5]

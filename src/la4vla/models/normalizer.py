@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ class Normalizer(nn.Module):
     """Centres and scales every embodiment's numbers, and zero-pads them to a common size.
 
     ``bounds`` maps [minimum, maximum] to [-1, 1] and clamps; ``quantiles`` does so with [q01, q99]; ``zscore`` maps to
-    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again.
+    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again. One
+    that changes in so few steps that q01 equals q99, as a suction switch does, has its bounds under ``quantiles`` too.
 
     Args:
         domains: One per embodiment.
@@ -56,7 +58,7 @@ class Normalizer(nn.Module):
         self.register_buffer("action_dims", torch.arange(action_dim) < sizes[:, None], persistent=False)
 
     def _register(self, name: str, statistics: list[Statistics], dim: int, normalization: Normalization) -> None:
-        rows = [_affine(one, normalization) for one in statistics]
+        rows = [affine(one, normalization) for one in statistics]
         for embodiment, (centre, _) in zip(self.row, rows, strict=True):
             if len(centre) > dim:
                 raise ValueError(
@@ -101,15 +103,30 @@ class Normalizer(nn.Module):
         return normalised.clamp(-1, 1) if self.clamped else normalised
 
 
-def _affine(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
-    """Centre and scale per dimension, float32; scale 0 where a dimension is constant up to rounding."""
+def affine(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
+    """Centre and scale per dimension, float32; scale 0 where minimum and maximum are equal up to rounding.
+
+    Where these are not recorded (NaN), as in some published statistics, what the normalization uses decides.
+    """
+    whole, span = _between(statistics.minimum, statistics.maximum)
     if normalization == "zscore":
-        centre, scale = statistics.mean, statistics.std
+        middle, half = torch.from_numpy(statistics.mean), torch.from_numpy(statistics.std)
+    elif normalization == "quantiles":
+        middle, half = _between(statistics.q01, statistics.q99)
     else:
-        low, high = (
-            (statistics.minimum, statistics.maximum) if normalization == "bounds" else (statistics.q01, statistics.q99)
-        )
-        centre, scale = (low + high) / 2, (high - low) / 2
-    middle, spread = torch.from_numpy(centre), torch.from_numpy(scale)
-    constant = spread <= 1e-6 * middle.abs().clamp(min=1e-2)
-    return middle.float(), spread.masked_fill(constant, 0.0).float()
+        middle, half = whole, span
+    still = torch.where(span.isnan(), _negligible(half, middle), _negligible(span, whole))
+    if normalization == "quantiles":
+        rare = _negligible(half, middle) & ~still
+        middle, half = whole.where(rare, middle), span.where(rare, half)
+    return middle.float(), half.masked_fill(still, 0.0).float()
+
+
+def _between(low: np.ndarray, high: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Middle and half width of ``[low, high]``."""
+    return torch.from_numpy((low + high) / 2), torch.from_numpy((high - low) / 2)
+
+
+def _negligible(half: Tensor, middle: Tensor) -> Tensor:
+    """Where a half width is no more than rounding."""
+    return half <= 1e-6 * middle.abs().clamp(min=1e-2)

@@ -43,6 +43,10 @@ def domain_of(
         low, high = NEEDED[normalization]
         state = replace(state, **{high: getattr(state, high) + _sliver(state, low, high)})
     actions = _statistics(leaf[ACTION], embodiment.actions, normalization, f"{path}, {ACTION}")
+    if normalization == "quantiles":  # what they call constant is answered as a constant, whatever its range
+        still = np.isclose(actions.q01, actions.q99, rtol=1e-6, atol=1e-8)
+        actions = replace(actions, minimum=actions.minimum.copy(), maximum=actions.maximum.copy())
+        actions.minimum[still], actions.maximum[still] = actions.q01[still], actions.q99[still]
     return Domain(embodiment, view, state, actions)
 
 
@@ -105,7 +109,7 @@ def to_official(
         raise ValueError(f"This policy has {len(domains)} domains: leave arm= out, each takes its embodiment's name.")
     tree: dict[str, Any] = {}
     for one in domains:
-        leaf = {STATE: _known(_widened(one.proprioception, normalization)), ACTION: _known(one.actions)}
+        leaf = {STATE: _known(_widened(one.proprioception, normalization)), ACTION: _known(_applied(one.actions, normalization))}
         listed = {key: {NAMES[name]: values.tolist() for name, values in known.items()} for key, known in leaf.items()}
         tree[arm or one.embodiment.name] = {dataset: listed}
     return tree
@@ -116,7 +120,7 @@ def to_lerobot(
 ) -> dict[str, np.ndarray]:
     """The flat ``feature.statistic`` arrays of LeRobot's normalizer, float32, padded to the head's dimensions."""
     state, flat = _widened(domain.proprioception, normalization), {}
-    for key, statistics, dims in ((STATE, state, proprioception_dim), (ACTION, domain.actions, action_dim)):
+    for key, statistics, dims in ((STATE, state, proprioception_dim), (ACTION, _applied(domain.actions, normalization), action_dim)):
         for name, values in _known(statistics).items():
             padded = np.pad(values, (0, dims - len(values)), constant_values=PADDING[name])
             flat[f"{key}.{NAMES[name]}"] = padded.astype(np.float32)
@@ -127,9 +131,19 @@ def _widened(state: Statistics, normalization: Normalization) -> Statistics:
     """``state`` with a sliver on both sides of every empty range, so that its constant stays 0 there."""
     if normalization == "zscore":
         return state
+    state = _applied(state, normalization)
     low, high = NEEDED[normalization]
     sliver = _sliver(state, low, high)
     return replace(state, **{low: getattr(state, low) - sliver, high: getattr(state, high) + sliver})
+
+
+def _applied(statistics: Statistics, normalization: Normalization) -> Statistics:
+    """``statistics`` with bounds for quantiles in dimensions that rarely change, as the normalizer applies them."""
+    if normalization != "quantiles":
+        return statistics
+    rare = np.isclose(statistics.q01, statistics.q99, rtol=1e-6, atol=1e-8) & (statistics.maximum > statistics.minimum)
+    low = np.where(rare, statistics.minimum, statistics.q01)
+    return replace(statistics, q01=low, q99=np.where(rare, statistics.maximum, statistics.q99))
 
 
 def _known(statistics: Statistics) -> dict[str, np.ndarray]:
