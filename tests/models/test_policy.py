@@ -59,7 +59,8 @@ def test_a_chunk_without_images_is_the_chunk_of_unknown_images(
     unseen = make_observation(images={"front": make_observation().images["front"]}, view="front")
     blind = make_observation(view=None)
     with_image, without, again = (
-        policy.act([observation], draws=[3])[0].actions for observation in (unseen, blind, replace(blind, view="front"))
+        policy.act([observation], draws=[3], allow_missing=["front"])[0].actions
+        for observation in (unseen, blind, replace(blind, view="front"))
     )
     np.testing.assert_array_equal(without, again)
     assert not np.array_equal(with_image, without)
@@ -132,16 +133,16 @@ def test_parts_hold_every_parameter_once(policy: Policy) -> None:
 
 
 def test_act_answers_in_physical_units(policy: Policy, make_observation: Callable[..., Observation]) -> None:
-    chunks = policy.act([make_observation(), make_observation(view=None)], draws=[1, 2])
+    chunks = policy.act([make_observation(), make_observation(view=None)], draws=[1, 2], allow_missing=["front"])
     assert [chunk.embodiment for chunk in chunks] == ["arm", "arm"]
     assert all(chunk.actions.shape == (4, 4) and chunk.actions.dtype == np.float32 for chunk in chunks)
 
 
 def test_act_does_not_depend_on_company(policy: Policy, make_observation: Callable[..., Observation]) -> None:
     observations = [make_observation(), make_observation(view=None, instruction="wait")]
-    together = policy.act(observations, draws=[1, 2])
+    together = policy.act(observations, draws=[1, 2], allow_missing=["front"])
     for observation, draw, chunk in zip(observations, (1, 2), together, strict=True):
-        alone = policy.act([observation], draws=[draw])[0]
+        alone = policy.act([observation], draws=[draw], allow_missing=["front"])[0]
         np.testing.assert_allclose(alone.actions, chunk.actions, atol=1e-5)
 
 

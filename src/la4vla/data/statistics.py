@@ -6,15 +6,17 @@ split over processes, or on how the parts are merged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from la4vla.data.draws import mix
-from la4vla.schema.statistics import Domain, Statistics
+from la4vla.schema.statistics import RANKS, Statistics
+from la4vla.schema.statistics_union import combined, merge_domains, merge_statistics
+
+__all__ = ["StatisticsStream", "merge_domains", "merge_statistics"]
 
 SAMPLE_ROWS = 1 << 16
-RANKS = (0.0, 0.01, 0.99, 1.0)
 
 
 class StatisticsStream:
@@ -103,10 +105,11 @@ class StatisticsStream:
         if self._extremes is None:
             raise ValueError("Statistics of no rows at all were asked for. Check that the filters left any record.")
         moments = [self._moments[key] for key in sorted(self._moments)]
-        count, mean, m2 = _combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
+        count, mean, m2 = combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
         self._prune()
         low, high = np.quantile(self._rows[0], (0.01, 0.99), axis=0)
-        return Statistics(*self._extremes, mean, np.sqrt(m2 / count), low, high, count)
+        between = np.quantile(self._rows[0], RANKS, axis=0)
+        return Statistics(*self._extremes, mean, np.sqrt(m2 / count), low, high, count, between)
 
     def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
         if self._extremes is not None:
@@ -123,51 +126,3 @@ class StatisticsStream:
         bits, rows = np.concatenate(self._bits), np.concatenate(self._rows)
         kept = np.argsort(bits, kind="stable")[: self.sample_rows]
         self._bits, self._rows = [bits[kept]], [rows[kept]]
-
-
-def merge_statistics(parts: Sequence[Statistics]) -> Statistics:
-    """The statistics of several sets together, from their statistics alone.
-
-    Count, range, mean and standard deviation are exact. The quantiles are those of the mixture of the parts'
-    distribution functions, each taken as linear between its minimum, 1 % and 99 % quantiles and maximum; so they are
-    exact where the parts are alike, as an LA set and its VLA twin are.
-    """
-    moments = [(part.count, part.mean, np.square(part.std) * part.count) for part in parts]
-    count, mean, m2 = _combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
-    low, high = (np.array([_quantile(parts, q, d) for d in range(len(mean))]) for q in (0.01, 0.99))
-    minimum = np.min([part.minimum for part in parts], axis=0)
-    maximum = np.max([part.maximum for part in parts], axis=0)
-    return Statistics(minimum, maximum, mean, np.sqrt(m2 / count), low, high, count)
-
-
-def merge_domains(domains: Sequence[Domain]) -> Domain:
-    """Domains of one embodiment and one view as one, with their statistics merged."""
-    if len(domains) == 1:
-        return domains[0]
-    return Domain(
-        embodiment=domains[0].embodiment,
-        view=next((domain.view for domain in domains if domain.view is not None), None),
-        proprioception=merge_statistics([domain.proprioception for domain in domains]),
-        actions=merge_statistics([domain.actions for domain in domains]),
-    )
-
-
-def _combined(counts: np.ndarray, means: np.ndarray, m2s: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Count, mean and M2 of the union of parts, ``M2 = sum(M2_i) + sum(n_i (mean_i - mean)^2)``."""
-    weights = counts.astype(np.float64)[:, None]
-    mean = (weights * means).sum(axis=0) / weights.sum()
-    return int(counts.sum()), mean, m2s.sum(axis=0) + (weights * np.square(means - mean)).sum(axis=0)
-
-
-def _quantile(parts: Sequence[Statistics], q: float, dim: int) -> float:
-    """Where the mixture of the parts' piecewise linear distribution functions reaches ``q`` in dimension ``dim``."""
-    knots = [np.array([p.minimum[dim], p.q01[dim], p.q99[dim], p.maximum[dim]]) for p in parts]
-    places = np.unique(np.concatenate(knots))
-    weights = np.array([p.count for p in parts], dtype=np.float64) / sum(p.count for p in parts)
-    # where knots coincide a distribution function jumps, so each place has a height from the left and from the right
-    heights = np.zeros((len(places), 2))
-    for weight, knot in zip(weights, knots, strict=True):
-        right = np.interp(places, knot, RANKS)
-        left = 1 - np.interp(-places, -knot[::-1], RANKS)
-        heights += weight * np.stack([left, right], axis=1)
-    return float(np.interp(q, heights.ravel(), places.repeat(2)))

@@ -17,7 +17,7 @@ from la4vla.diagnostics.direction import (
     separability_ratio,
     silhouette_score,
 )
-from la4vla.rollout.agent import Actor, Slot
+from la4vla.rollout.agent import Actor, Slot, act_blind
 from la4vla.schema.observation import Observation
 
 BATCH = 50
@@ -110,7 +110,9 @@ class DirectionFollowing:
             batch = possible[start : start + BATCH].tolist()
             observations = [self._observation(case, arrangement) for case in batch]
             draws = [Slot(self.shards.records[self.cases.records[case]].key, self.seed, 0).draw for case in batch]
-            predicted += [chunk.actions for chunk in policy.act(observations, draws)]
+            masked = arrangement.view is None
+            chunked = act_blind(policy, observations, draws) if masked else policy.act(observations, draws)
+            predicted += [chunk.actions for chunk in chunked]
         chunks = np.stack(predicted)
         if bad := int((~np.isfinite(chunks)).any(axis=(1, 2)).sum()):
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,11 @@ from la4vla.schema.statistics import Domain
 
 
 def gather(
-    observations: Sequence[Observation], draws: Sequence[int] | None, domains: Mapping[str, Domain], views: int
+    observations: Sequence[Observation],
+    draws: Sequence[int] | None,
+    domains: Mapping[str, Domain],
+    views: int,
+    allow_missing: Collection[str] = (),
 ) -> Batch:
     """``observations`` as a batch in physical units; an embodiment's cameras fill the view slots in order.
 
@@ -22,14 +26,17 @@ def gather(
         draws: One seed per observation, or None.
         domains: What the policy was trained on, by embodiment name.
         views: View slots of the backbone.
+        allow_missing: Cameras that observations may lack although the policy was trained to see them.
 
     Raises:
         ValueError: If an observation does not fit what the policy was trained on.
     """
+    _check_names(allow_missing, domains)
     images: list[np.ndarray] = []
     index = np.full((len(observations), views), -1)
     for row, observation in enumerate(observations):
         domain = _checked(observation, domains)
+        _check_seen(observation, domain, views, allow_missing)
         for slot, camera in enumerate(domain.embodiment.cameras[:views]):
             if camera in observation.images:
                 index[row, slot] = len(images)
@@ -68,7 +75,34 @@ def _checked(observation: Observation, domains: Mapping[str, Domain]) -> Domain:
             f"'{observation.embodiment}' has {len(domain.embodiment.proprioception)} proprioception dimensions, this "
             f"observation has {len(observation.proprioception)}."
         )
+    finite = np.isfinite(observation.proprioception)
+    if not finite.all():
+        names = [name for name, known in zip(domain.embodiment.proprioception, finite, strict=True) if not known]
+        raise ValueError(
+            f"Proprioception must be finite, but {', '.join(names)} of this observation of '{observation.embodiment}' "
+            "is NaN or infinite: mend what reads the robot, or stop it."
+        )
     return domain
+
+
+def _check_names(allow_missing: Collection[str], domains: Mapping[str, Domain]) -> None:
+    known = sorted({camera for domain in domains.values() for camera in domain.embodiment.cameras})
+    named = [allow_missing] if isinstance(allow_missing, str) else allow_missing
+    strangers = sorted(set(named) - set(known))
+    if strangers or isinstance(allow_missing, str):
+        raise ValueError(f"allow_missing is a list of cameras, out of {known}, got {allow_missing!r}.")
+
+
+def _check_seen(observation: Observation, domain: Domain, views: int, allow_missing: Collection[str]) -> None:
+    """Refuse an observation without a camera that the policy was trained to see."""
+    trained = () if domain.view is None else domain.view.cameras
+    shown = [camera for camera in domain.embodiment.cameras[:views] if camera in trained]
+    lacking = [camera for camera in shown if camera not in observation.images and camera not in allow_missing]
+    if lacking:
+        raise ValueError(
+            f"The policy was trained to see {', '.join(shown)} of '{observation.embodiment}', but this observation has "
+            f"no image of {', '.join(lacking)}: mend the camera, or act without it by allow_missing={lacking}."
+        )
 
 
 def _stacked(images: Sequence[np.ndarray]) -> torch.Tensor:

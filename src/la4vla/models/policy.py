@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -84,30 +85,45 @@ class Policy(nn.Module):
         return loss.index_copy(0, torch.cat(groups), losses)
 
     @torch.no_grad()
-    def act(self, observations: Sequence[Observation], draws: Sequence[int] | None = None) -> list[ActionChunk]:
+    def act(
+        self,
+        observations: Sequence[Observation],
+        draws: Sequence[int] | None = None,
+        allow_missing: Collection[str] = (),
+    ) -> list[ActionChunk]:
         """One chunk per observation, always in evaluation mode.
 
         Args:
-            observations: Any mix of the policy's embodiments, with or without images.
+            observations: Any mix of the policy's embodiments.
             draws: One seed per observation: the same seed and observation give the same chunk. None draws from torch.
+            allow_missing: Cameras that observations may lack although the policy was trained to see them; to act blind,
+                name all :attr:`cameras`. A policy trained without vision lacks none.
 
         Raises:
-            ValueError: If an observation does not fit what the policy was trained on.
+            ValueError: If an observation does not fit what the policy was trained on, lacks a camera that is not named,
+                or holds a number that is not finite.
             TypeError: If the head does not act.
         """
         if not isinstance(self.head, ActionHead):
             raise TypeError(f"{type(self.head).__name__} trains a backbone and does not act: fit an action head first.")
         domains = {domain.embodiment.name: domain for domain in self.domains}
-        batch = gather(observations, draws, domains, self.backbone.views).to(self.device)
+        batch = gather(observations, draws, domains, self.backbone.views, allow_missing).to(self.device)
         rows = self.normalizer.rows(batch.embodiments)
         mask = self.normalizer.action_mask(rows)[:, None].expand(-1, self.head.horizon, -1)
         batch = replace(self._normalised(batch), action_mask=mask)
         with _evaluating(self):
             chunks = self.head.sample(self.backbone(batch), batch)
         physical = self.normalizer.physical_actions(chunks.float(), rows).cpu().numpy()
+        if not np.isfinite(physical).all():
+            raise ValueError("The policy answered numbers that are not finite: check its weights and its statistics.")
         dims = [len(domains[name].embodiment.actions) for name in batch.embodiments]
         named = zip(physical, dims, batch.embodiments, strict=True)
         return [ActionChunk(actions=chunk[:, :dim], embodiment=name) for chunk, dim, name in named]
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """All cameras it was trained to see, of any of its embodiments; none if it was trained without vision."""
+        return tuple(dict.fromkeys(c for domain in self.domains if domain.view for c in domain.view.cameras))
 
     @property
     def device(self) -> torch.device:

@@ -109,7 +109,10 @@ def to_official(
         raise ValueError(f"This policy has {len(domains)} domains: leave arm= out, each takes its embodiment's name.")
     tree: dict[str, Any] = {}
     for one in domains:
-        leaf = {STATE: _known(_widened(one.proprioception, normalization)), ACTION: _known(_applied(one.actions, normalization))}
+        leaf = {
+            STATE: _known(_widened(one.proprioception, normalization)),
+            ACTION: _known(_applied(one.actions, normalization)),
+        }
         listed = {key: {NAMES[name]: values.tolist() for name, values in known.items()} for key, known in leaf.items()}
         tree[arm or one.embodiment.name] = {dataset: listed}
     return tree
@@ -120,7 +123,10 @@ def to_lerobot(
 ) -> dict[str, np.ndarray]:
     """The flat ``feature.statistic`` arrays of LeRobot's normalizer, float32, padded to the head's dimensions."""
     state, flat = _widened(domain.proprioception, normalization), {}
-    for key, statistics, dims in ((STATE, state, proprioception_dim), (ACTION, _applied(domain.actions, normalization), action_dim)):
+    for key, statistics, dims in (
+        (STATE, state, proprioception_dim),
+        (ACTION, _applied(domain.actions, normalization), action_dim),
+    ):
         for name, values in _known(statistics).items():
             padded = np.pad(values, (0, dims - len(values)), constant_values=PADDING[name])
             flat[f"{key}.{NAMES[name]}"] = padded.astype(np.float32)
