@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from la4vla.construction.composition_plot import plot_composition
+from la4vla.construction.outliers import outlier_sentences
 from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
 from la4vla.data.manifest import Manifest
@@ -104,6 +105,9 @@ def _sections(name: str, manifests: Mapping[str, Manifest], twins: Twins, licenc
     yield from _left_out(manifests)
     for domain in {m.domain.embodiment.name: m.domain for m in manifests.values()}.values():
         yield from _body(domain)
+        sets = [m.domain for m in manifests.values() if m.domain.embodiment.name == domain.embodiment.name]
+        if sentences := outlier_sentences(sets):
+            yield "Ranges that a few values stretch:\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
     yield from _views(manifests)
     yield "## Licence"
     yield licence or "Not stated. Whoever passes this data on has to find out, and say so in the card: `license: ...`."
