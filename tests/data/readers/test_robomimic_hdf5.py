@@ -96,7 +96,7 @@ def test_cameras_of_several_sizes_want_one_size(tmp_path, drawn):
     with pytest.raises(ValueError, match=r"differ in size \(agentview 32 px, wrist 48 px\); give size_px"):
         RobomimicHdf5Reader(str(path), "lift the cube")
     reader = RobomimicHdf5Reader(str(path), "lift the cube", size_px=32)
-    assert [shot.render_px for shot in reader.view.shots] == [32, 48]
+    assert [shot.render_px for shot in reader.view.shots] == [32, 32]
     episode = reader.read(("lift", 0), True, Counter())
     assert episode.frames["agentview"][0].shape == episode.frames["wrist"][0].shape == (32, 32, 3)
 

@@ -204,7 +204,7 @@ class RobomimicHdf5Reader(Reader):
         size = self.size_px or heights[0]
         rendered = "_".join(dict.fromkeys(map(str, heights)))
         name = f"{self.embodiment.name}_{size if rendered == str(size) else f'{rendered}_to_{size}'}"
-        return ViewProfile(name, tuple(Shot(camera, shapes[camera][0], self.rotate_deg) for camera in shapes), size)
+        return ViewProfile(name, tuple(Shot(camera, size, self.rotate_deg) for camera in shapes), size)
 
     def _shape(self, camera: str, array: str) -> tuple[int, int]:
         """Height and width of the pictures in ``array`` of the first demonstration that has it in colour."""
