@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import locale
+import os
 import re
 import sys
 from argparse import SUPPRESS
@@ -104,6 +107,7 @@ def run_verb(main: Callable[[], Any]) -> None:
     Those are ValueError, OSError, LookupError, FloatingPointError and ImportError (a package to install), raised with a
     sentence by the rooms. Everything else is a fault of the program and keeps its traceback.
     """
+    _speak_utf8()
     try:
         main()
     except KeyboardInterrupt:
@@ -111,3 +115,16 @@ def run_verb(main: Callable[[], Any]) -> None:
     except (ValueError, OSError, LookupError, FloatingPointError, ImportError) as error:
         cause = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.exit(f"error: {cause}")
+
+
+def _speak_utf8() -> None:
+    """Begin a verb again in Python's UTF-8 mode where the locale is another: cards and paths hold any letters.
+
+    The processes it starts inherit the mode.
+    """
+    verb = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", "")
+    if sys.flags.utf8_mode or codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8":
+        return
+    if verb.startswith("la4vla.") and sys.executable and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])

@@ -15,6 +15,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Build the sets a card declares and print what each came to."""
     from la4vla.construction.build import build
     from la4vla.construction.card import read_card
+    from la4vla.construction.data_card import NAME, card_place
     from la4vla.construction.outlook import outlook
 
     declaration = read_card(sys.argv[1:] if words is None else words)
@@ -36,6 +37,9 @@ def main(words: Sequence[str] | None = None) -> None:
             console.print("dropped: " + ", ".join(f"{n} × {reason}" for reason, n in manifest.dropped.items()))
         for sentence in manifest.unusable:
             console.print(sentence, markup=False, highlight=False)
+    told = card_place(declaration.folder)
+    other = f", because {NAME} there is not of la4vla" if told.name != NAME else ""
+    console.print(f"data card: {told}{other}", markup=False, highlight=False, soft_wrap=True)
     for sentence in declaration.waiting.values():
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for line in declaration.card.segmenter.account() if declaration.card.segmenter else []:

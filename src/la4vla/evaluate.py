@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> None:
         outcomes += result.outcomes
         perturbation = result.outcomes[0].perturbation
         console.print(table(result.summary, f"{evaluation.label}: {evaluation.benchmark.name} {perturbation}".strip()))
-        retries = f", {result.retries} episode(s) begun again after a simulator died" if result.retries else ""
+        retries = f", {result.retries} episode(s) begun again after a simulator died or hung" if result.retries else ""
         console.print(f"Rows, report and films are in {place}{retries}.")
     if evaluation.perturbations:
         console.print(robustness_table(outcomes))

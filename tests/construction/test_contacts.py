@@ -31,7 +31,7 @@ def test_an_episode_too_short_to_learn_from_has_none(lagging, tiny_arm):
     assert ContactDetector().find(lagging(tiny_arm, [("forward", 20, 1.0)], [(5, 20, 0.0)])) == []
 
 
-@pytest.mark.parametrize("settings", [{"taps": 0}, {"ratio": 0.0}, {"free_share": 1.5}, {"min_speed": -1.0}])
+@pytest.mark.parametrize("settings", [{"lag_s": -1.0}, {"ratio": 0.0}, {"free_share": 1.5}, {"min_speed": -1.0}])
 def test_numbers_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match="must"):
         ContactDetector(**settings)

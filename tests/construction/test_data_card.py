@@ -78,6 +78,15 @@ def test_what_was_left_out_is_told_and_a_stale_picture_goes(built):
     assert "| missing video | 7 |" in text and "could not be used: 7. Of the others, 2, the manifests tell." in text
     assert sentences[4] in text and sentences[5] not in text
     vla = replace(known["vla"], composition=replace(known["vla"].composition, primitives={}))
-    shutil.copy(built / "composition_la.png", built / "composition_old.png")
+    shutil.copy(built / "composition_la.png", built / "composition_mine.png")
     write_data_card(built, {"vla": vla}, None)
-    assert [p.name for p in built.glob("*.png")] == ["composition_vla.png"]
+    assert sorted(p.name for p in built.glob("*.png")) == ["composition_mine.png", "composition_vla.png"]
+
+
+def test_somebody_elses_readme_stays(built, moving_card, capsys):
+    (built / "README.md").write_text("# Mine\n")
+    capsys.readouterr()
+    main([str(moving_card), "reader.init_args.episodes=6"])
+    assert (built / "README.md").read_text() == "# Mine\n"
+    assert "Language-action data" in (built / "DATA_CARD.md").read_text()
+    assert f"data card: {built / 'DATA_CARD.md'}, because README.md there is not of la4vla" in capsys.readouterr().out

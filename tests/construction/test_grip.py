@@ -47,3 +47,20 @@ def test_without_a_gripper_nothing_is_held(pick):
     body = replace(pick.embodiment, **without, gripper_action_open=None, gripper_action_closed=None)
     grip = read(replace(pick, embodiment=body))
     assert not grip.closed.any() and not grip.holding.any() and np.all(grip.opening == 0)
+
+
+def test_one_glitch_of_the_encoder_does_not_end_what_is_held(pick):
+    numbers, expected = pick.proprioception.copy(), read(pick)
+    numbers[[30, 60, 80], 3] = [0.0, 9.0, -9.0]
+    np.testing.assert_array_equal(read(replace(pick, proprioception=numbers)).holding, expected.holding)
+
+
+def test_before_its_first_command_a_gripper_is_as_it_stands(pick):
+    relative = replace(pick.embodiment, gripper_action_keep=0.0)
+    actions = pick.actions.copy()
+    actions[:, 3] = 0.0
+    fist = replace(pick, embodiment=relative, actions=actions)
+    assert not read(fist).closed[:35].any() and not read(fist).closed[110:].any()
+    numbers = pick.proprioception.copy()
+    numbers[:, 3] = 0.0
+    assert read(replace(fist, proprioception=numbers)).closed.all()

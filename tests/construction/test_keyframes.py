@@ -43,8 +43,8 @@ def test_transitions_closer_than_the_gap_are_one(pick):
     numbers[50:56, 3] = 0.0
     numbers[60:90, 3] = 0.0
     episode = replace(pick, proprioception=numbers)
-    close = KeyframeDetector(gripper_window=2, gripper_gap=4).gripper_transitions(episode)
-    far = KeyframeDetector(gripper_window=2, gripper_gap=20).gripper_transitions(episode)
+    close = KeyframeDetector(gripper_window_s=0.1, gripper_gap_s=0.2).gripper_transitions(episode)
+    far = KeyframeDetector(gripper_window_s=0.1, gripper_gap_s=1.0).gripper_transitions(episode)
     assert len(close) == 4
     assert [event for _, event in far] == ["gripper_close", "gripper_open"]
 
@@ -90,17 +90,31 @@ def test_a_window_longer_than_the_episode_judges_what_there_is(pick):
     resting[3, 0] += 0.1
     short = replace(pick, proprioception=resting, actions=pick.actions[:4])
     # Differences of 0, 0, 0.1 and the last once more: two of four rest, all of them the window of every step.
-    assert KeyframeDetector(static_window=9, static_proportion=0.5).static_intervals(short) == [(0, 2)]
-    assert not KeyframeDetector(static_window=9, static_proportion=0.6).static_intervals(short)
+    assert KeyframeDetector(static_window_s=0.45, static_proportion=0.5).static_intervals(short) == [(0, 2)]
+    assert not KeyframeDetector(static_window_s=0.45, static_proportion=0.6).static_intervals(short)
 
 
-def test_an_even_filter_is_refused():
-    with pytest.raises(ValueError, match="must be odd"):
-        KeyframeDetector(smoothing_window=10)
+def test_one_glitch_of_the_encoder_makes_and_erases_no_transition(pick):
+    clean, numbers = KeyframeDetector().gripper_transitions(pick), pick.proprioception.copy()
+    numbers[[5, 70, 110], 3] = [-40.0, 90.0, 90.0]
+    assert len(clean) == 2
+    assert KeyframeDetector().gripper_transitions(replace(pick, proprioception=numbers)) == clean
+
+
+@pytest.mark.parametrize("hz", [10.0, 15.0, 20.0, 80.0])
+def test_rests_and_transitions_lie_at_the_same_times_whatever_the_rate(pick, hz):
+    times = np.arange(0, len(pick) / 20, 1 / hz)
+    numbers = np.column_stack([np.interp(times, np.arange(len(pick)) / 20, column) for column in pick.proprioception.T])
+    body = replace(pick.embodiment, control_hz=hz)
+    found = KeyframeDetector().detect(replace(pick, embodiment=body, proprioception=numbers, actions=numbers))
+    assert [k.event for k in found] == [k.event for k in KeyframeDetector().detect(pick)]
+    expected = [k.time_s for k in KeyframeDetector().detect(pick)]
+    np.testing.assert_allclose([k.time_s for k in found], expected, atol=0.15)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"static_proportion": 1.2}, {"gripper_threshold": -0.1}, {"gripper_gap": 0}, {"static_ratio": -1.0}]
+    "settings",
+    [{"static_proportion": 1.2}, {"gripper_threshold": -0.1}, {"gripper_gap_s": -1.0}, {"static_ratio": -1.0}],
 )
 def test_numbers_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=f"{next(iter(settings))}.*, got"):

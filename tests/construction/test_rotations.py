@@ -65,5 +65,5 @@ def test_small_turns_occupied_steps_and_bodies_without_orientation_have_none(tur
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(ValueError, match="axis_share"):
         RotationDetector(axis_share=0.0)
-    with pytest.raises(ValueError, match="at least 1"):
-        RotationDetector(window=0)
+    with pytest.raises(ValueError, match="window_s must be a time in seconds"):
+        RotationDetector(window_s=-1.0)

@@ -282,7 +282,7 @@ def test_weights_are_positive(sources, weight):
 
 def test_views_of_one_body_must_agree(tmp_path, tiny_shards, sources):
     other = Source(str(tiny_shards(tmp_path / "other", frames=True, view="wide")), "visible")
-    with pytest.raises(ValueError, match=r"Sources la, vla, other show embodiment tiny_arm .*\(tiny, wide\)"):
+    with pytest.raises(ValueError, match=r"Sources vla and other .* tiny_arm .*\(name: tiny there, wide here\)"):
         mixture(sources | {"other": other})
     assert mixture(sources | {"other": Source(other.shards, "masked")}).domains[0].view.name == "tiny"
 

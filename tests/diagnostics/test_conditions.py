@@ -1,6 +1,7 @@
 """Policies that follow one input only, and what the conditions say about them."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -59,7 +60,7 @@ def segment(task, word, take, frames):
     )
 
 
-def build(folder, frames, words=WORDS, extra=()):
+def build(folder, frames, words=WORDS, extra=(), body=ARM):
     records = [segment(*key, frames) for key in product(("push", "pull"), words, range(4))] + list(extra)
     write_shard(folder / "a.tar", records)
     streams = StatisticsStream(), StatisticsStream()
@@ -67,7 +68,7 @@ def build(folder, frames, words=WORDS, extra=()):
         streams[0].update(record.key, record.proprioception)
         streams[1].update(record.key, record.actions)
     view = ViewProfile("front_8", (Shot("front", 8),), 8) if frames else None
-    domain = Domain(ARM, view, streams[0].finish(), streams[1].finish())
+    domain = Domain(body, view, streams[0].finish(), streams[1].finish())
     write_manifest(folder, name="held_out", unit="segment", domain=domain, shards=["a.tar"])
     return Shards(folder)
 
@@ -229,6 +230,23 @@ def test_a_set_without_directions_or_opposites_is_refused(tmp_path):
     shards = build(tmp_path / "two", False, words=("left", "upward"))
     with pytest.raises(ValueError, match="'conflicting_proprioception'"):
         DirectionFollowing(shards, 10).run(Follower(by_instruction))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"action_form": "absolute"}, "sums increments, and the actions of embodiment arm are absolute"),
+        (
+            {"translation": None},
+            "Direction following needs facts that embodiment arm does not record: state translation",
+        ),
+        ({"forward": None, "left": None, "up": None}, "does not record: state forward"),
+    ],
+)
+def test_a_body_that_does_not_tell_where_actions_lead_is_refused(tmp_path, facts, sentence):
+    shards = build(tmp_path, False, body=replace(ARM, **facts))
+    with pytest.raises(ValueError, match=sentence):
+        DirectionFollowing(shards, 10)
 
 
 def test_chunks_that_are_not_finite_are_refused(blind):

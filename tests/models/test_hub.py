@@ -52,6 +52,26 @@ def test_a_policy_goes_to_the_hub_and_comes_back(
     assert back.provenance == policy.provenance
 
 
+def test_somebody_elses_readme_stays(
+    make_policy: Callable[..., Policy], endpoint: str, repositories: dict[str, dict[str, bytes]], tmp_path: Path
+) -> None:
+    policy = make_policy()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "README.md").write_text("Mine.")
+    repositories["arm/la"] = {"README.md": b"Mine."}
+    for _ in range(2):
+        policy.save_pretrained(tmp_path / "policy", "arm/la")
+        hub.push_to_hub(policy, "arm/la", token="hf_x", endpoint=endpoint)
+    assert (tmp_path / "policy" / "README.md").read_text() == "Mine." and repositories["arm/la"][
+        "README.md"
+    ] == b"Mine."
+    assert (tmp_path / "policy" / "MODEL_CARD.md").read_bytes() == repositories["arm/la"]["MODEL_CARD.md"]
+    policy.save_pretrained(tmp_path / "other", "arm/la")
+    repositories["arm/other"] = {"README.md": (tmp_path / "other" / "README.md").read_bytes() + b"older"}
+    hub.push_to_hub(policy, "arm/other", token="hf_x", endpoint=endpoint)
+    assert "MODEL_CARD.md" not in repositories["arm/other"] and b"older" not in repositories["arm/other"]["README.md"]
+
+
 def test_an_unknown_repository_is_named(endpoint: str) -> None:
     with pytest.raises(OSError, match=r"^the hub did not answer for arm/none: 404 [^\n]*; check its name[^\n]*\.$"):
         hub.from_pretrained(Policy, "arm/none", endpoint=endpoint)

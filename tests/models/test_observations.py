@@ -20,7 +20,8 @@ def test_cameras_fill_the_slots_in_the_embodiments_order(
     front, wrist = (np.full((16, 16, 3), value, dtype=np.uint8) for value in (1, 2))
     both = make_observation(images={"wrist": wrist, "front": front})
     one = make_observation(images={"wrist": wrist})
-    batch = gather([both, one, make_observation(view=None)], [1, 2, 3], domains, views=2, allow_missing=["front"])
+    seen = [both, one, make_observation(view=None)]
+    batch = gather(seen, [1, 2, 3], domains, views=2, allow_missing=["front"])
     assert batch.image_index.tolist() == [[0, 1], [-1, 2], [-1, -1]]
     assert batch.images[:, 0, 0, 0].tolist() == [1, 2, 2]
     assert batch.draw.tolist() == [1, 2, 3]
@@ -40,9 +41,9 @@ def test_proprioception_is_padded_to_the_longest(
         ({"embodiment": "leg"}, r"trained on \['arm'\], this observation comes from 'leg'"),
         ({"view": "lerobot", "images": {"front": np.zeros((2, 2, 3), np.uint8)}}, "on view 'front', .* view 'lerobot'"),
         ({"images": {"roof": np.zeros((2, 2, 3), np.uint8)}}, r"not \['roof'\]"),
-        ({"proprioception": np.array([0, np.nan, 1, np.inf])}, "axis_1, axis_3 of this observation of 'arm' is NaN"),
-        ({"images": {}}, r"see front of 'arm', but .* no image of front: .* by allow_missing=\['front'\]"),
-        ({"view": None}, "no image of front"),
+        ({"proprioception": np.array([0, np.nan, 0, np.inf])}, "must be finite, but axis_1, axis_3 is not"),
+        ({"images": {}}, r"trained to see front of 'arm', .* no image of it: .* allow_missing=\['front'\]"),
+        ({"view": None}, "trained to see front of 'arm'"),
         ({"dims": 3}, "has 4 proprioception dimensions, this observation has 3"),
         ({"images": {"front": np.zeros((2, 2, 3), np.float32)}}, "uint8 arrays"),
         ({"images": {"front": np.zeros((2, 2, 1), np.uint8)}}, r"\(h, w, 3\), got uint8 \(2, 2, 1\)"),
@@ -72,24 +73,3 @@ def test_draws_match_observations(
 ) -> None:
     with pytest.raises(ValueError, match="got 2 draws for 1 observations"):
         make_policy().act([make_observation()], draws=[1, 2])
-
-
-def test_a_camera_is_missing_only_by_name(
-    make_policy: Callable[..., Policy], make_observation: Callable[..., Observation]
-) -> None:
-    policy, blind = make_policy(), make_observation(view=None)
-    assert policy.cameras == ("front",)
-    (chunk,) = policy.act([blind], draws=[1], allow_missing=policy.cameras)
-    assert np.isfinite(chunk.actions).all()
-    for named in (["roof"], "front"):
-        with pytest.raises(ValueError, match=r"list of cameras, out of \['front'\]"):
-            policy.act([blind], allow_missing=named)
-
-
-def test_weights_that_are_not_finite_are_refused(
-    make_policy: Callable[..., Policy], make_observation: Callable[..., Observation]
-) -> None:
-    policy = make_policy()
-    policy.normalizer.action_scale.fill_(np.nan)
-    with pytest.raises(ValueError, match="answered numbers that are not finite"):
-        policy.act([make_observation()])

@@ -11,6 +11,7 @@ import torch
 
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.heads.base import ActionHead
+from la4vla.models.masked_policy import MaskedPolicy
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.observation import Observation
@@ -133,7 +134,7 @@ def test_parts_hold_every_parameter_once(policy: Policy) -> None:
 
 
 def test_act_answers_in_physical_units(policy: Policy, make_observation: Callable[..., Observation]) -> None:
-    chunks = policy.act([make_observation(), make_observation(view=None)], draws=[1, 2], allow_missing=["front"])
+    chunks = MaskedPolicy(policy).act([make_observation(), make_observation(view=None)], draws=[1, 2])
     assert [chunk.embodiment for chunk in chunks] == ["arm", "arm"]
     assert all(chunk.actions.shape == (4, 4) and chunk.actions.dtype == np.float32 for chunk in chunks)
 
@@ -174,3 +175,12 @@ def test_a_sample_without_valid_actions_is_refused(
     batch = make_batch(MASKED)
     with pytest.raises(ValueError, match="without a single valid action"):
         make_policy().loss(replace(batch, action_mask=torch.zeros_like(batch.action_mask)))
+
+
+def test_an_answer_that_is_not_finite_is_no_answer(
+    make_policy: Callable[..., Policy], make_observation: Callable[..., Observation]
+) -> None:
+    policy = make_policy()
+    torch.nn.init.constant_(policy.backbone.model.language_model.norm.weight, float("nan"))
+    with pytest.raises(FloatingPointError, match="actions that are not finite: execute none"):
+        policy.act([make_observation()])

@@ -81,7 +81,7 @@ def test_what_is_no_checkpoint_says_why(write: Callable[..., Path], tmp_path: Pa
         ValueError, match=r"last\.ckpt holds more than tensors and plain values, which is never run here"
     ):
         Policy.load(path)
-    for changes in ({"policy": None}, {"state_dict": None}, {"global_step": None}):
+    for changes in ({"policy": None}, {"policy": {"a": 1}}, {"policy": 3}, {"state_dict": None}, {"global_step": None}):
         with pytest.raises(
             ValueError, match=r"last\.ckpt does not say what policy its weights are of: name a checkpoint"
         ):

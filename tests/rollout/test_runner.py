@@ -1,9 +1,11 @@
 """One loop, whatever the number of workers; failures are sentences."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -170,7 +172,9 @@ def test_watchers_see_every_trajectory_once():
     assert sorted(map(id, seen)) == sorted(map(id, trajectories))
 
 
-@pytest.mark.parametrize("choice", [{"environments": 0}, {"processes": -1}, {"attempts": 0}, {"max_steps": 0}])
+@pytest.mark.parametrize(
+    "choice", [{"environments": 0}, {"processes": -1}, {"attempts": 0}, {"max_steps": 0}, {"timeout_s": 0}]
+)
 def test_numbers_that_play_nothing_are_refused(choice):
     with pytest.raises(ValueError, match=rf"at least 1.*{next(iter(choice))}={next(iter(choice.values()))}"):
         run(**choice)
@@ -245,6 +249,93 @@ def test_a_worker_that_dies_while_an_episode_begins_is_revived(environments, mon
     assert {(t.task, t.seed): t.attempts for t in played} == {job: 2 if job[1] == 1 else 1 for job in JOBS}
     for ours, theirs in zip(played, run(), strict=True):
         np.testing.assert_array_equal(ours.actions, theirs.actions)
+
+
+class Stuck(PointWorld):
+    """Never comes back from the fourth step of seed 1, or from its reset in task "near", unless a note says it did."""
+
+    def reset(self, seed):
+        self.seed = seed
+        self._hang(self.task == "near" and seed == 1)
+        return super().reset(seed)
+
+    def step(self, action, look=True):
+        self._hang(self.task == "far" and self.seed == 1 and self.steps == 3)
+        return super().step(action, look)
+
+    def _hang(self, here):
+        note = Path(os.environ["POINT_WORLD_NOTES"]) / f"{self.task}-{self.seed}"
+        if here and not note.exists():
+            note.write_text(str(os.getpid()))
+            # A library that holds the interpreter's lock: neither threads nor handlers of Python run.
+            ctypes.PyDLL(None).sleep(600)
+
+
+def test_a_simulator_that_hangs_costs_an_attempt_of_its_episode_and_nothing_else(monkeypatch, tmp_path, caplog, capfd):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    played = run(world=Stuck, processes=2, timeout_s=2.0)
+    assert {(t.task, t.seed): t.attempts for t in played} == {job: 2 if job[1] == 1 else 1 for job in JOBS}
+    for ours, theirs in zip(played, run(), strict=True):
+        np.testing.assert_array_equal(ours.actions, theirs.actions)
+    assert sorted(record.message for record in caplog.records) == [
+        f"Task {task!r}, seed 1: the worker process running it showed no sign of life for 2 s (timeout_s) and was "
+        "killed; attempt 2 follows."
+        for task in ("far", "near")
+    ]
+    assert "in _hang" in capfd.readouterr().err  # where it hung
+
+
+def test_a_simulator_that_always_hangs_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    with pytest.raises(RolloutError, match=r"Task 'far', seed 1: .* no sign of life for 2 s .* at attempt 1 of 1"):
+        run(world=Stuck, processes=1, timeout_s=2.0, attempts=1, jobs=[("far", 1)])
+
+
+class Slow(PointWorld):
+    """Takes longer for a chunk than it may take for a step."""
+
+    def step(self, action, look=True):
+        time.sleep(0.25)
+        return super().step(action, look)
+
+
+def test_a_slow_chunk_of_quick_steps_does_not_hang():
+    (played,) = run(
+        [("far", 0)], Seeker(noise=0.3), world=Slow, processes=1, max_steps=8, replan_every=8, timeout_s=1.5
+    )
+    assert (played.steps, played.attempts) == (8, 1)
+
+
+ORPHAN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_runner import Stuck, run
+run([("far", 1)], world=Stuck, processes=1)
+"""
+
+
+def test_a_worker_that_hangs_dies_with_its_parent(monkeypatch, tmp_path):
+    monkeypatch.setenv("POINT_WORLD_NOTES", str(tmp_path))
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(Path(__file__).parent)])
+    note = tmp_path / "far-1"
+    while not (note.exists() and note.read_text()):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    for _ in range(200):
+        if not _runs(int(note.read_text())):
+            return
+        time.sleep(0.05)
+    raise AssertionError("The worker outlived its parent.")
+
+
+def _runs(process: int) -> bool:
+    """Whether ``process`` is there and no zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 class Forgetful(PointWorld):

@@ -81,5 +81,7 @@ def test_a_run_begins_from_the_checkpoint_of_an_unfinished_one(unfinished, mixed
     assert "after: first_last" in Path("runs/second/config.yaml").read_text()
     assert [stage["name"] for stage in stages(recipe.run)] == ["first", "second"]
     fit.main(words)  # finished
-    with pytest.raises(ValueError, match=r"There is no checkpoint runs/first/checkpoints/none\.ckpt"):
-        Policy.load(unfinished.with_name("none.ckpt"))
+    Path("broken.ckpt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"^broken\.ckpt is damaged"):
+        fit.main([mixed, "after=broken.ckpt", "name=third", "data.sources.la.shards=shards/never/built"])
+    assert not Path("runs/third").exists()

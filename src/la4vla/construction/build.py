@@ -9,16 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+import la4vla
+from la4vla.construction.build_progress import BuildProgress
 from la4vla.construction.card import Card, Declaration, read_card
 from la4vla.construction.data_card import write_data_card
 from la4vla.construction.data_check import Evidence
+from la4vla.construction.destination import check_apart, check_free
 from la4vla.construction.export import Export
 from la4vla.construction.finish import finish_set
+from la4vla.construction.freshness import Present, check_source, settled
 from la4vla.construction.group import PROGRESS, Report, build_group
 from la4vla.data.hold import held
 from la4vla.data.manifest import MANIFEST_NAME, Manifest
+from la4vla.data.origin import Origin
 from la4vla.data.place import Place, place, remove_tree
 from la4vla.data.readers.base import Key
 from la4vla.data.shard_cache import cache_folder
@@ -32,16 +35,18 @@ def ensure_built(folder: str | Place) -> None:
 
     Raises:
         FileNotFoundError: If the set is not finished and there is no such card.
-        ValueError: If the card has no such export, or it waits for ratings.
+        ValueError: If the card has no such export, it waits for ratings, or what a finished set was made from has
+            changed since.
     """
     folder = place(folder)
     if (folder / MANIFEST_NAME).exists():
+        check_source(folder, Manifest.read(folder))
         return
     if not isinstance(folder, Path):
         raise FileNotFoundError(
             f"{folder} holds no finished shard set. Build it with la4vla.construct CARD folder={folder.parent}."
         )
-    path = folder.parent.with_suffix(".yaml")
+    path = folder.parent.with_name(f"{folder.parent.name}.yaml")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished shard set, and there is no card {path} to build it from.")
     declaration = read_card([str(path)])
@@ -60,19 +65,29 @@ def build(declaration: Declaration, wanted: Collection[str] | None = None) -> di
     same card finished are not built again.
 
     Raises:
-        ValueError: If a finished set was built from another declaration.
-        OSError: If the disk fills up or a worker dies.
+        ValueError: If a finished set was built from another declaration, or from demonstrations that have changed
+            since; if they change while they are read; or if the folder holds, is or lies within their source.
+        OSError: If the disk fills up, a worker dies, or somebody else's tars are in the way.
     """
     card, folder = declaration.card, declaration.folder
     exports = {name: export for name, export in card.exports.items() if wanted is None or name in wanted}
     declared = {name: _declared(declaration, name) for name in exports}
+    check_apart(folder, card.reader)
     with held(folder if isinstance(folder, Path) else cache_folder() / "builds" / _slug(folder)):
-        finished = {name: m for name in exports if (m := _finished(folder / name, declared[name])) is not None}
+        present = Present(card)
+        origins = {name: present.origin(export) for name, export in exports.items()}
+        finished = {
+            name: manifest
+            for name in exports
+            if (manifest := _finished(folder / name, declared[name], origins[name], card)) is not None
+        }
         pending = {name: export for name, export in exports.items() if name not in finished}
         if pending:
-            reports = _build_groups(declaration, pending)
+            check_free(folder, pending)
+            reports = _build_groups(declaration, pending, present)
+            _check_still(card, pending, origins)
             for name, export in pending.items():
-                finished[name] = finish_set(card, folder / name, name, export, reports, declared[name])
+                finished[name] = finish_set(card, folder / name, name, export, reports, declared[name], origins[name])
         _forget(folder)
         there = {name: m for name in card.exports if (m := finished.get(name) or _present(folder / name)) is not None}
         write_data_card(folder, there, card.license)
@@ -107,7 +122,7 @@ def _declared(declaration: Declaration, name: str) -> dict[str, Any]:
     return plain
 
 
-def _finished(folder: Place, declared: Mapping[str, Any]) -> Manifest | None:
+def _finished(folder: Place, declared: Mapping[str, Any], now: Origin | None, card: Card) -> Manifest | None:
     if not (folder / MANIFEST_NAME).exists():
         return None
     manifest = Manifest.read(folder)
@@ -117,6 +132,9 @@ def _finished(folder: Place, declared: Mapping[str, Any]) -> Manifest | None:
             f"{folder} is finished, but was built from another declaration ({'; '.join(differing[:4])}). "
             "Remove that folder to build it anew, or build elsewhere with folder=..."
         )
+    if now is not None and not settled(folder, now, card):
+        (folder / MANIFEST_NAME).unlink()
+        return None
     return manifest
 
 
@@ -136,29 +154,40 @@ def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
         yield f"{key}: {old} there, {new} now"
 
 
-def _build_groups(declaration: Declaration, pending: Mapping[str, Export]) -> list[Report]:
+def _check_still(card: Card, pending: Mapping[str, Export], origins: Mapping[str, Origin | None]) -> None:
+    """Refuse to finish sets whose demonstrations changed while they were read."""
+    present = Present(card)
+    for name, export in pending.items():
+        then, now = origins[name], present.origin(export)
+        if then is not None and now is not None and (changes := then.changes(now)):
+            raise ValueError(
+                f"The demonstrations of {name} changed while they were read: {changes}. Run the same command again "
+                "when nobody writes to them; only what is no longer the same is built again."
+            )
+
+
+def _build_groups(declaration: Declaration, pending: Mapping[str, Export], present: Present) -> list[Report]:
     """Build the groups that are missing and return the reports of all, in order."""
     card, folder = declaration.card, declaration.folder
     groups, members = _groups(card)
-    words = json.dumps(declaration.words, sort_keys=True)
-    digest = hashlib.sha256(words.encode()).hexdigest()
+    words = json.dumps([declaration.words, la4vla.__version__], sort_keys=True)
+    digests = [hashlib.sha256(f"{words}{present.names(keys)}".encode()).hexdigest() for keys in groups]
     needed = [n for n, keys in enumerate(groups) if any(not members[name].isdisjoint(keys) for name in pending)]
     reports: dict[int, Report] = {}
     for number in needed:
         report = Report.read(folder, number)
-        if report and report.declaration == digest and report.holds(folder, pending):
+        if report and report.declaration == digests[number] and report.holds(folder, pending):
             reports[number] = report
     jobs = {
-        number: partial(build_group, card, pending, _within(members, keys), number, keys, folder, digest)
+        number: partial(build_group, card, pending, _within(members, keys), number, keys, folder, digests[number])
         for number, keys in enumerate(groups)
         if number in needed and number not in reports
     }
-    with _progress() as bar:
-        task = bar.add_task(str(folder), total=sum(len(groups[n]) for n in needed), dropped=0)
-        bar.update(task, completed=sum(len(groups[n]) for n in reports))
+    total, done = (sum(len(groups[n]) for n in numbers) for numbers in (needed, reports))
+    with BuildProgress(str(folder), total, done) as progress:
         for number, report in card.builders.run(jobs):
             reports[number] = report
-            bar.update(task, advance=len(groups[number]), dropped=sum(r.failed for r in reports.values()))
+            progress.advance(len(groups[number]), sum(r.failed for r in reports.values()))
     evidence = (Evidence.from_json(reports[number].evidence) for number in needed)
     card.examine(sum(evidence, Evidence.none()))
     return [reports[number] for number in needed]
@@ -176,14 +205,3 @@ def _groups(card: Card) -> tuple[list[list[Key]], dict[str, frozenset[Key]]]:
 def _within(members: Mapping[str, frozenset[Key]], keys: Sequence[Key]) -> dict[str, frozenset[Key]]:
     """What a job needs to know of ``members``; all of them would weigh more than its work in a large data set."""
     return {name: those.intersection(keys) for name, those in members.items()}
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes, {task.fields[dropped]} dropped"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )

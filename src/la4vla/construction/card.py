@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -24,7 +24,7 @@ from la4vla.data.place import Place, place
 from la4vla.data.readers.base import Reader
 
 # What says how to build, not what; the shards' bytes do not depend on it.
-MEANS = ("data_check", "processes", "executor", "folder", "license", "config", "dry_run")
+MEANS = ("data_check", "processes", "executor", "folder", "license", "config", "dry_run", "source_changed")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Card:
             its name.
         license: Under which the data may be used, as an SPDX or hub name; the data card tells it.
         dry_run: Say what segmenting would cost and build nothing.
+        source_changed: What becomes of finished sets whose source has changed since: ``ask`` refuses and says what is
+            different, ``rebuild`` makes them anew, ``keep`` leaves them as they are for good, fits included.
 
     Raises:
         ValueError: If a number is out of range, an export of segments has no segmenter, one of frames no view, or too
@@ -64,6 +66,7 @@ class Card:
     folder: str | None = None
     license: str | None = None
     dry_run: bool = False
+    source_changed: Literal["ask", "rebuild", "keep"] = "ask"
 
     def __post_init__(self) -> None:
         if not 1 <= self.jpeg_quality <= 100:

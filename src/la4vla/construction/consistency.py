@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from la4vla.construction.durations import check_times, steps_of
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
+
+LEAST_STEPS = 3  # one command says little of where a segment begins to go
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,16 @@ class Consistency:
     meaning of a direction word.
 
     Args:
-        lead_steps: Steps at the beginning of a segment whose commands are summed; a policy's horizon.
+        lead_s: Seconds at the beginning of a segment whose commands are summed; a policy's horizon.
+
+    Raises:
+        ValueError: If it is negative.
     """
 
-    lead_steps: int = 16
+    lead_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_times(lead_s=self.lead_s)
 
     def check(self, body: Embodiment) -> None:
         """Refuse a body whose motion cannot be held against words.
@@ -42,7 +51,8 @@ class Consistency:
         moved = position[last] - position[segment.start]
         if any(moved @ body.direction(word) <= 0 for word in segment.directions):
             return "motion disagrees"
-        lead = episode.actions[segment.start : min(segment.start + self.lead_steps, segment.stop)]
+        steps = steps_of(self.lead_s, body.control_hz, LEAST_STEPS)
+        lead = episode.actions[segment.start : min(segment.start + steps, segment.stop)]
         commanded = body.translation_of(lead).sum(axis=0)
         if any(commanded @ body.direction(word) <= 0 for word in segment.directions):
             return "commands disagree"

@@ -21,13 +21,17 @@ from la4vla.schema.primitives import DEFINITIONS, Primitive
 from la4vla.schema.statistics import Domain
 
 NAME = "README.md"
+# Where somebody else's README.md is there.
+OTHER_NAME = "DATA_CARD.md"
+OURS = "<!-- la4vla.construct writes this file anew; without this line it leaves it alone. -->"
 SENTENCES = 5
 
 
 def write_data_card(folder: Place, manifests: Mapping[str, Manifest], licence: str | None) -> None:
     """Write ``README.md`` and its pictures into ``folder``, from the manifests of its sets; no frame is looked at.
 
-    Equal sets give equal bytes. Nothing is drawn where the card is there already and would not change.
+    Equal sets give equal bytes. Nothing is drawn where the card is there already and would not change. A ``README.md``
+    that is somebody else's stays; the card is ``DATA_CARD.md`` then.
 
     Args:
         folder: Parent of the sets.
@@ -36,11 +40,12 @@ def write_data_card(folder: Place, manifests: Mapping[str, Manifest], licence: s
     """
     twins = _twins(folder, manifests)
     text = "\n\n".join(_sections(folder.name, manifests, twins, licence)) + "\n"
-    path, pictures = folder / NAME, {names: folder / _picture(names) for names in twins}
-    if path.exists() and path.read_bytes() == text.encode() and all(p.exists() for p in pictures.values()):
+    path, pictures = card_place(folder), {names: folder / _picture(names) for names in twins}
+    before = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    if before == text and all(p.exists() for p in pictures.values()):
         return
     for stale in folder.glob("composition_*.png"):
-        if stale.name not in {picture.name for picture in pictures.values()}:
+        if stale.name not in {picture.name for picture in pictures.values()} and f"({stale.name})" in before:
             stale.unlink()
     for names, (composition, domain) in twins.items():
         image = plot_composition(composition, domain.embodiment.control_hz, f"{folder.name}: {', '.join(names)}")
@@ -48,6 +53,13 @@ def write_data_card(folder: Place, manifests: Mapping[str, Manifest], licence: s
             file.write(image)
     with written_whole(path) as file:
         file.write(text.encode())
+
+
+def card_place(folder: Place) -> Place:
+    """Where the data card of ``folder`` is, or goes."""
+    path = folder / NAME
+    ours = not path.exists() or OURS in path.read_bytes().decode(errors="replace")
+    return path if ours else folder / OTHER_NAME
 
 
 Twins = dict[tuple[str, ...], tuple[Composition, Domain]]
@@ -82,7 +94,7 @@ def _picture(names: Sequence[str]) -> str:
 
 
 def _sections(name: str, manifests: Mapping[str, Manifest], twins: Twins, licence: str | None) -> Iterable[str]:
-    yield _front_matter(licence)
+    yield f"{_front_matter(licence)}\n\n{OURS}"
     yield f"# {name}"
     yield (
         "Language-action data: demonstrations as shard sets, to be read with `la4vla.data.shards.Shards` or any "

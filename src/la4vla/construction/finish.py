@@ -12,16 +12,26 @@ from la4vla.construction.group import Report
 from la4vla.data.composition import Composition
 from la4vla.data.files import written_whole
 from la4vla.data.manifest import Manifest
+from la4vla.data.origin import ORIGIN_NAME, Origin
 from la4vla.data.place import Place
 from la4vla.data.shard_writer import write_manifest
 from la4vla.data.statistics import StatisticsStream
 from la4vla.schema.statistics import Domain, Statistics
 
 LEFT_OUT = "left_out.txt"
+# What a build may leave behind: tars are called by the number of their group, and nobody else's are touched.
+NUMBER = "[0-9]" * 5
+LEFT_BEHIND = (f"{NUMBER}.tar", f"{NUMBER}.index.npz", f".{NUMBER}.*.part", LEFT_OUT)
 
 
 def finish_set(
-    card: Card, folder: Place, name: str, export: Export, reports: Sequence[Report], declared: Mapping[str, Any]
+    card: Card,
+    folder: Place,
+    name: str,
+    export: Export,
+    reports: Sequence[Report],
+    declared: Mapping[str, Any],
+    origin: Origin | None = None,
 ) -> Manifest:
     """Write the manifest of one export, whose shards are all there; stale shards are removed.
 
@@ -32,27 +42,28 @@ def finish_set(
         export: The export.
         reports: The reports of its groups, in order.
         declared: What the set depends on, for the manifest.
+        origin: The demonstrations it was made from, where they lie in files.
 
     Raises:
         ValueError: If no record was left to write.
     """
     shards = [entry for report in reports if (entry := report.shards[name]) is not None]
     unusable = [sentence for report in reports for sentence in report.unusable[name]]
-    if not shards:
-        raise ValueError(
-            f"Export {name!r} holds no record: every candidate was dropped. Loosen segmenter or check."
-            f"{_listed(folder / LEFT_OUT, unusable)}"
-        )
     counts, dropped, composition = Counter[str](), Counter[str](), Composition()
     for report in reports:
         composition += report.composition[name]
         counts.update(report.counts[name])
         dropped.update(report.dropped[name])
+    if not shards:
+        told = _listed(folder / LEFT_OUT, unusable)
+        raise ValueError(f"Export {name!r} holds no record: {_emptiness(export, counts, dropped)}{told}")
     wanted = {entry.file.split(".")[0] for entry in shards}
-    for path in [found for kind in ("*.tar", "*.index.npz", ".*.part", LEFT_OUT) for found in folder.glob(kind)]:
+    for path in [found for kind in (*LEFT_BEHIND, ORIGIN_NAME) for found in folder.glob(kind)]:
         if path.name.split(".")[0] not in wanted:
             path.unlink()  # left behind by an unfinished build, perhaps of another declaration
     view = card.reader.view if export.frames else None
+    if origin is not None:
+        origin.write(folder)
     return write_manifest(
         folder,
         name=name,
@@ -64,7 +75,18 @@ def finish_set(
         unusable=unusable,
         composition=composition,
         card=declared,
+        source=origin.digest if origin is not None else None,
     )
+
+
+def _emptiness(export: Export, counts: Mapping[str, int], dropped: Mapping[str, int]) -> str:
+    """Why a set is empty: where on the way from demonstrations to records nothing was left."""
+    if export.unit == "episode" or not counts["episodes"]:
+        return "no demonstration could be used."
+    if not counts["candidates"]:
+        return f"the segmenter found nothing in {counts['episodes']} demonstrations."
+    reasons = ", ".join(f"{reason}: {number}" for reason, number in sorted(dropped.items()))
+    return f"every candidate was dropped ({reasons}). Loosen segmenter or check."
 
 
 def _listed(path: Place, unusable: Sequence[str]) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import medfilt
 
-from la4vla.construction.keyframes import runs
+from la4vla.construction.keyframes import runs, without_glitches
 from la4vla.schema.episode import Episode
 
-BLIP_STEPS = 5  # a command that comes back within half of these is an expert's hesitation
+GLITCH = 0.1  # of the stroke: what leaps farther for one step is the encoder's glitch
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,13 @@ class Grip:
 
     @classmethod
     def read(
-        cls, episode: Episode, close_above: float, held_opening: float, closing_left: float, settle_steps: int
+        cls,
+        episode: Episode,
+        close_above: float,
+        held_opening: float,
+        closing_left: float,
+        settle_steps: int,
+        blip_steps: int = 5,
     ) -> Grip:
         """The history of ``episode``'s gripper.
 
@@ -43,9 +49,10 @@ class Grip:
             closing_left: Share of the way to where the fingers come to rest that may be left when holding begins, or
                 be gone again when it ends.
             settle_steps: Longest time that fingers take to open.
+            blip_steps: A command that comes back within half of these is an expert's hesitation; odd.
         """
-        opening = _opening(episode)
-        closed = medfilt((_command(episode, opening) > close_above).astype(np.float64), BLIP_STEPS) > 0.5
+        opening = without_glitches(_opening(episode), 3, GLITCH)
+        closed = medfilt((_command(episode, opening) > close_above).astype(np.float64), blip_steps) > 0.5
         holding = np.zeros(len(episode), dtype=bool)
         stretches = runs(closed)
         for (start, stop), (following, _) in zip(stretches, [*stretches, (len(episode), 0)][1:], strict=True):

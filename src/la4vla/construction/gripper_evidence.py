@@ -65,7 +65,7 @@ class GripperEvidence:
         return seen + _told(body, episode.actions, opening)
 
     def __add__(self, other: GripperEvidence) -> GripperEvidence:
-        joined = {}
+        joined: dict[str, Any] = {}
         for name, value in asdict(self).items():
             both = value + getattr(other, name)
             joined[name] = [min(both), max(both)] if isinstance(both, list) and both else both

@@ -35,7 +35,7 @@ class Report:
     """What building one group came to: the word that it is done, and what the manifests are made of.
 
     Args:
-        declaration: Hash of the card that the group was built from.
+        declaration: Hash of the card and of the demonstrations that the group was built from.
         group: Number of the group.
         shards: By export, the shard written, or None where no record was left to write.
         counts: By export, how many episodes, frames, candidates and records there were.
@@ -99,11 +99,17 @@ class Report:
             file.write(json.dumps(asdict(self)).encode())
 
     def holds(self, folder: Place, names: Iterable[str]) -> bool:
-        """Whether the shards of the exports ``names`` were written and are still there; a set may have been removed."""
-        return all(
-            name in self.shards and ((entry := self.shards[name]) is None or (folder / name / entry.file).exists())
-            for name in names
-        )
+        """Whether the shards of the exports ``names`` were written and are still there; a set may have been removed.
+
+        Where demonstrations came to nothing there is no shard either, but that is worth another try: what was wrong
+        with them, or with the code that read them, may have been mended.
+        """
+        return all(self._has(folder, name) for name in names)
+
+    def _has(self, folder: Place, name: str) -> bool:
+        if (entry := self.shards.get(name)) is not None:
+            return (folder / name / entry.file).exists()
+        return name in self.shards and not (self.counts[name] or self.dropped[name])
 
     def streams(self, folder: Place, name: str) -> Streams:
         """The statistics of export ``name`` in this group, read from where :meth:`write` put them."""
@@ -138,7 +144,7 @@ def build_group(
         group: Number of the group, which names its shards.
         keys: The group's demonstrations.
         folder: Parent of the exports' folders.
-        declaration: Hash of the card, kept in the report.
+        declaration: Hash of the card and of the demonstrations, kept in the report.
     """
     records: dict[str, list[Record]] = {name: [] for name in exports}
     counts = {name: Counter[str]() for name in exports}

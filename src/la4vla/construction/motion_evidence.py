@@ -119,4 +119,5 @@ class MotionEvidence:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> MotionEvidence:
         """The inverse of :meth:`to_json`."""
-        return cls(**{k: np.array(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**values)

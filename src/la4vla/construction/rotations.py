@@ -10,10 +10,12 @@ from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from la4vla.construction.directions import directions_of
+from la4vla.construction.durations import check_times, steps_of
 from la4vla.construction.keyframes import runs
 from la4vla.schema.episode import Episode
 
 CANONICAL_DEG = 20.0  # a tool axis within this of upright or level is called so
+LEAST_STEPS = 3
 
 
 class Turn(NamedTuple):
@@ -38,8 +40,8 @@ class RotationDetector:
         min_deg: A smaller turn is an alignment, which belongs to the motion it accompanies.
         min_deg_s: Slower turning is drift.
         axis_share: A turn is about the tool axis where at least this share of it is.
-        window: Steps over which both speeds are averaged.
-        min_steps: Shorter stretches are left to their neighbours.
+        window_s: Seconds over which both speeds are averaged, at least three steps.
+        min_s: Shorter stretches, and those of less than three steps, are left to their neighbours.
 
     Raises:
         ValueError: If a number is out of range.
@@ -49,8 +51,8 @@ class RotationDetector:
     min_deg: float = 20.0
     min_deg_s: float = 10.0
     axis_share: float = 0.8
-    window: int = 5
-    min_steps: int = 6
+    window_s: float = 0.0625
+    min_s: float = 0.075
 
     def __post_init__(self) -> None:
         if min(self.lever_m, self.min_deg, self.min_deg_s) < 0 or not 0 < self.axis_share <= 1:
@@ -58,8 +60,7 @@ class RotationDetector:
                 "lever_m, min_deg and min_deg_s cannot be negative and axis_share lies above 0, up to 1, got "
                 f"{self.lever_m}, {self.min_deg}, {self.min_deg_s} and {self.axis_share}."
             )
-        if min(self.window, self.min_steps) < 1:
-            raise ValueError(f"window and min_steps must be at least 1, got {self.window} and {self.min_steps}.")
+        check_times(window_s=self.window_s, min_s=self.min_s)
 
     def find(self, episode: Episode, free: np.ndarray) -> list[Turn]:
         """The turns among the steps where ``free``, ``(T,)`` bool; none where no orientation is recorded."""
@@ -68,20 +69,17 @@ class RotationDetector:
             return []
         turn = _orientations(episode)
         hand = body.position_of(episode.proprioception)
-        spin = np.linalg.norm(self._smooth((turn[:-1].inv() * turn[1:]).as_rotvec()), axis=1)
-        travel = np.linalg.norm(self._smooth(np.diff(hand, axis=0)), axis=1)
+        window, least = (steps_of(time, body.control_hz, LEAST_STEPS) for time in (self.window_s, self.min_s))
+        spin = np.linalg.norm(_smooth((turn[:-1].inv() * turn[1:]).as_rotvec(), window), axis=1)
+        travel = np.linalg.norm(_smooth(np.diff(hand, axis=0), window), axis=1)
         turning = (spin * self.lever_m > travel) & (spin > np.radians(self.min_deg_s) / body.control_hz)
         found = []
         for start, stop in runs(np.append(turning, turning[-1]) & free):
             last = min(stop, len(episode) - 1)
             whole = (turn[start].inv() * turn[last]).as_rotvec()
-            if stop - start >= self.min_steps and np.linalg.norm(whole) >= np.radians(self.min_deg):
+            if stop - start >= least and np.linalg.norm(whole) >= np.radians(self.min_deg):
                 found.append(Turn(start, stop, *self._told(whole, turn[start], turn[last], episode)))
         return found
-
-    def _smooth(self, vectors: np.ndarray) -> np.ndarray:
-        smooth: np.ndarray = uniform_filter1d(vectors, self.window, axis=0, mode="nearest")
-        return smooth
 
     def _told(self, whole: np.ndarray, before: Rotation, after: Rotation, episode: Episode) -> tuple[bool, str]:
         """Whether a turn is about the tool axis, and the word for it."""
@@ -95,6 +93,11 @@ class RotationDetector:
         if leaned[1] <= CANONICAL_DEG and leaned[1] < leaned[0]:
             return False, "horizontal"
         return False, directions_of(tips[1] - tips[0], episode.embodiment, 1.0)[0]
+
+
+def _smooth(vectors: np.ndarray, window: int) -> np.ndarray:
+    smooth: np.ndarray = uniform_filter1d(vectors, window, axis=0, mode="nearest")
+    return smooth
 
 
 def _orientations(episode: Episode) -> Rotation:

@@ -42,6 +42,8 @@ class Manifest:
         unusable: A sentence for each demonstration that was left out, or could not be cut.
         composition: What the records are: primitives, directions, tasks and lengths, counted.
         card: The declaration the set was built from.
+        source: Digest of the demonstrations it was made from, which ``source.json`` lists; None where they depend on
+            the declaration alone.
         schema: Version of the shard format.
     """
 
@@ -55,6 +57,7 @@ class Manifest:
     unusable: list[str] = field(default_factory=list)
     composition: Composition = field(default_factory=Composition)
     card: dict[str, Any] = field(default_factory=dict)
+    source: str | None = None
     schema: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Manifest:
             "unusable": self.unusable,
             "composition": asdict(self.composition),
             "card": self.card,
+            "source": self.source,
             "domain": self.domain.to_json(),
         }
 

@@ -39,6 +39,7 @@ class MixtureDataModule(LightningDataModule):
 
     Attributes:
         domains: One domain per embodiment over all sources, in order of appearance.
+        source_domains: By source, the domain of its own data.
         content_hashes: By source, the content hash of its shards.
         consumed: Batches handed to training so far, those before a resume included.
 
@@ -69,15 +70,17 @@ class MixtureDataModule(LightningDataModule):
         manifests = {name: read_manifest(name, source) for name, source in sources.items()}
         self.content_hashes = {name: manifest.content_hash for name, manifest in manifests.items()}
         self.domains = merged_domains(sources, manifests)
+        self.source_domains = {name: manifest.domain for name, manifest in manifests.items()}
         self._size_px = image_size(sources, manifests)
         self._loader: _Loader | None = None
+        self._opened: dict[str, Shards] = {}
         self.consumed, self._settled, self._unfinished, self._seen_step = 0, 0, 0, -1
 
     def setup(self, stage: str) -> None:
         """Open the shards."""
         if self._loader is not None:
             return
-        opened = {folder: Shards(folder) for folder in {source.shards for source in self.sources.values()}}
+        self._opened = opened = {folder: Shards(folder) for folder in {s.shards for s in self.sources.values()}}
         feeds = [
             Feed(name, Windows(opened[source.shards], source.vision, self.horizon))
             for name, source in self.sources.items()
@@ -94,6 +97,12 @@ class MixtureDataModule(LightningDataModule):
         )
         views = max(len(domain.embodiment.cameras) for domain in self.domains)
         self._loader = _Loader(self, Assembly(feeds, views, self._size_px, self.augment), stream)
+
+    def instructions(self) -> Iterator[tuple[str, str, str]]:
+        """Source, key and instruction of every record, of shards that are open."""
+        for name, source in self.sources.items():
+            for record in self._opened[source.shards].records:
+                yield name, record.key, record.instruction
 
     def train_dataloader(self) -> _Loader:
         """The endless stream of this process's share of every batch, from the present position on."""

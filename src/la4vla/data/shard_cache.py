@@ -41,7 +41,7 @@ def local_folder(folder: Place, manifest: Manifest) -> Path:
     if isinstance(folder, Path):
         return folder
     copy = cache_folder() / "shards" / manifest.content_hash
-    with held(copy):
+    with held(copy, "download"):
         missing = [e for e in manifest.shards if not (copy / _plain(e.file)).exists()]
         if missing:
             Console(stderr=True).print(f"Copying {folder} ({len(missing)} tars) to {copy}", highlight=False)

@@ -79,6 +79,7 @@ def write_manifest(
     unusable: Sequence[str] = (),
     composition: Composition | None = None,
     card: Mapping[str, Any] | None = None,
+    source: str | None = None,
 ) -> Manifest:
     """Check the shards of a set, all inside ``folder``, and finish it with its manifest.
 
@@ -102,6 +103,7 @@ def write_manifest(
         unusable=list(unusable),
         composition=composition or Composition(),
         card=dict(card or {}),
+        source=source,
     )
     if is_remote(folder):
         _check_there(folder, entries)

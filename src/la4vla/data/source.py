@@ -7,6 +7,7 @@ from typing import Literal
 
 from la4vla.data.manifest import Manifest
 from la4vla.data.statistics import merge_domains
+from la4vla.schema.differences import differences
 from la4vla.schema.statistics import Domain
 
 
@@ -64,14 +65,21 @@ def merged_domains(sources: dict[str, Source], manifests: dict[str, Manifest]) -
         groups.setdefault(domain.embodiment.name, {})[name] = domain
     for embodiment, group in groups.items():
         names = ", ".join(group)
-        if any(domain.embodiment != next(iter(group.values())).embodiment for domain in group.values()):
-            raise ValueError(f"Sources {names} define embodiment {embodiment} differently. Build them again alike.")
-        views = {domain.view for domain in group.values() if domain.view is not None}
-        if len(views) > 1:
-            raise ValueError(
-                f"Sources {names} show embodiment {embodiment} through different view profiles "
-                f"({', '.join(sorted(view.name for view in views))}). Use sets built with one profile."
-            )
+        first, *others = group.values()
+        for other in others:
+            if other.embodiment != first.embodiment:
+                raise ValueError(
+                    f"Sources {names} define embodiment {embodiment} differently "
+                    f"({differences(first.embodiment, other.embodiment)}). Build them again alike."
+                )
+        shown = {name: domain.view for name, domain in group.items() if domain.view is not None}
+        for name, view in shown.items():
+            one, other_view = next(iter(shown.items()))
+            if view != other_view:
+                raise ValueError(
+                    f"Sources {one} and {name} show embodiment {embodiment} through different view profiles "
+                    f"({differences(other_view, view)}). Use sets built with one profile."
+                )
     return [merge_domains(list(group.values())) for group in groups.values()]
 
 

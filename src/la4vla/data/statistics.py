@@ -6,15 +6,12 @@ split over processes, or on how the parts are merged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from la4vla.data.draws import mix
-from la4vla.schema.statistics import RANKS, Statistics
-from la4vla.schema.statistics_union import combined, merge_domains, merge_statistics
-
-__all__ = ["StatisticsStream", "merge_domains", "merge_statistics"]
+from la4vla.schema.statistics import Domain, Statistics, combined_moments, merge_statistics
 
 SAMPLE_ROWS = 1 << 16
 
@@ -105,11 +102,10 @@ class StatisticsStream:
         if self._extremes is None:
             raise ValueError("Statistics of no rows at all were asked for. Check that the filters left any record.")
         moments = [self._moments[key] for key in sorted(self._moments)]
-        count, mean, m2 = combined(*(np.asarray(part) for part in zip(*moments, strict=True)))
+        count, mean, m2 = combined_moments(*(np.asarray(part) for part in zip(*moments, strict=True)))
         self._prune()
         low, high = np.quantile(self._rows[0], (0.01, 0.99), axis=0)
-        between = np.quantile(self._rows[0], RANKS, axis=0)
-        return Statistics(*self._extremes, mean, np.sqrt(m2 / count), low, high, count, between)
+        return Statistics(*self._extremes, mean, np.sqrt(m2 / count), low, high, count)
 
     def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
         if self._extremes is not None:
@@ -126,3 +122,15 @@ class StatisticsStream:
         bits, rows = np.concatenate(self._bits), np.concatenate(self._rows)
         kept = np.argsort(bits, kind="stable")[: self.sample_rows]
         self._bits, self._rows = [bits[kept]], [rows[kept]]
+
+
+def merge_domains(domains: Sequence[Domain]) -> Domain:
+    """Domains of one embodiment and one view as one, with their statistics merged."""
+    if len(domains) == 1:
+        return domains[0]
+    return Domain(
+        embodiment=domains[0].embodiment,
+        view=next((domain.view for domain in domains if domain.view is not None), None),
+        proprioception=merge_statistics([domain.proprioception for domain in domains]),
+        actions=merge_statistics([domain.actions for domain in domains]),
+    )

@@ -17,7 +17,9 @@ from la4vla.diagnostics.direction import (
     separability_ratio,
     silhouette_score,
 )
-from la4vla.rollout.agent import Actor, Slot, act_blind
+from la4vla.models.masked_policy import MaskedPolicy
+from la4vla.models.policy import Policy
+from la4vla.rollout.agent import Actor, Slot
 from la4vla.schema.observation import Observation
 
 BATCH = 50
@@ -105,14 +107,13 @@ class DirectionFollowing:
 
     def _predict(self, policy: Actor, condition: str, arrangement: Arrangement, possible: np.ndarray) -> torch.Tensor:
         """``(n, H, A)`` chunks in physical units; a case draws alike in every condition."""
+        actor = MaskedPolicy(policy) if isinstance(policy, Policy) else policy
         predicted: list[np.ndarray] = []
         for start in range(0, len(possible), BATCH):
             batch = possible[start : start + BATCH].tolist()
             observations = [self._observation(case, arrangement) for case in batch]
             draws = [Slot(self.shards.records[self.cases.records[case]].key, self.seed, 0).draw for case in batch]
-            masked = arrangement.view is None
-            chunked = act_blind(policy, observations, draws) if masked else policy.act(observations, draws)
-            predicted += [chunk.actions for chunk in chunked]
+            predicted += [chunk.actions for chunk in actor.act(observations, draws)]
         chunks = np.stack(predicted)
         if bad := int((~np.isfinite(chunks)).any(axis=(1, 2)).sum()):
             raise ValueError(

@@ -16,12 +16,15 @@ from la4vla.evaluation.perturbed import PerturbedWorlds
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.evaluation.suitability import check_policy
 from la4vla.evaluation.video import Films
+from la4vla.models.masked_policy import MaskedPolicy
+from la4vla.models.policy import Policy
 from la4vla.rollout.agent import Actor, Agent, ChunkingAgent
 from la4vla.rollout.progress import ProgressBar
 from la4vla.rollout.random_agent import RandomAgent
 from la4vla.rollout.runner import Watcher, rollout
 from la4vla.rollout.stage import MakeEnvironment
 from la4vla.rollout.trajectory import Job, Trajectory
+from la4vla.rollout.workers import TIMEOUT_S
 from la4vla.rollout.zero_agent import ZeroAgent
 from la4vla.schema.embodiment import Embodiment
 
@@ -40,7 +43,8 @@ class Benchmark(ABC):
         environments: Episodes under way at once; the policy's batch is half of it.
         videos: Episodes filmed per task; needs a view.
         film_every: Steps between the frames of a film.
-        attempts: How often one episode may be begun, should its simulator's process die.
+        attempts: How often one episode may be begun, should its simulator's process die or hang.
+        timeout_s: Seconds that one step or reset of a simulator may take before its process counts as hung.
         progress: Whether a progress bar is drawn.
 
     Raises:
@@ -62,6 +66,7 @@ class Benchmark(ABC):
         film_every: int,
         attempts: int,
         progress: bool,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         if videos and view is None:
             raise ValueError("Videos need images: name a view, or set videos to 0.")
@@ -71,6 +76,8 @@ class Benchmark(ABC):
                 f"videos at least 0; got {max_steps}, {replan_every}, {environments}, {film_every}, {attempts}, "
                 f"{processes} and {videos}."
             )
+        if not 0 < timeout_s < float("inf"):
+            raise ValueError(f"timeout_s is the seconds one step may take and must be above 0, got {timeout_s}.")
         self.view = view
         self.max_steps = max_steps
         self.replan_every = replan_every
@@ -79,6 +86,7 @@ class Benchmark(ABC):
         self.videos = videos
         self.film_every = film_every
         self.attempts = attempts
+        self.timeout_s = timeout_s
         self.progress = progress
 
     @property
@@ -122,7 +130,8 @@ class Benchmark(ABC):
             ValueError: If the policy was trained for another body or view.
         """
         check_policy(policy, self.embodiment.name, self.view, self.replan_every)
-        agent = ChunkingAgent(policy, self.replan_every, looks=self.view is not None)
+        actor = MaskedPolicy(policy) if self.view is None and isinstance(policy, Policy) else policy
+        agent = ChunkingAgent(actor, self.replan_every, looks=self.view is not None)
         return self.run_agent(agent, name, folder, disturbance, facts)
 
     def run_agent(
@@ -230,6 +239,7 @@ class Benchmark(ABC):
                 film_every=self.film_every,
                 watchers=[*watchers, bar],
                 attempts=self.attempts,
+                timeout_s=self.timeout_s,
             )
 
     def _key(self, agent: Agent, name: str, disturbance: Disturbance | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 
 import torch
 
+from la4vla.models.masked_policy import MaskedPolicy
 from la4vla.models.policy import Policy
 
 
@@ -16,6 +17,8 @@ def identity_of(actor: object) -> str | None:
     For a policy it is a hash over its weights, statistics, classes and their arguments; for anything else its own
     ``identity``. Two evaluations of equal identity and settings are the same evaluation.
     """
+    if isinstance(actor, MaskedPolicy):
+        return policy_hash(actor.policy)
     if isinstance(actor, Policy):
         return policy_hash(actor)
     identity = getattr(actor, "identity", None)

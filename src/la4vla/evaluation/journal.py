@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from la4vla.data.files import written_whole
+from la4vla.data.hold import hold
 from la4vla.evaluation.outcomes import COLUMNS, Outcome, header_row, outcome_row, read_outcomes, write_outcomes
 
 
@@ -71,7 +71,7 @@ class Journal:
         self._check()
         self._file = open(self._table, "ab")  # closed on exit
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._release = hold(self._table, wait=False)
         except BlockingIOError:
             self._file.close()
             raise ValueError(f"{self.folder} is being written to by another evaluation; wait for it.") from None
@@ -80,6 +80,7 @@ class Journal:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._file.close()
+        self._release()
         if error is not None:
             kept = f"{len(self.outcomes)} finished episodes are kept in {self.folder}"
             Console(stderr=True, soft_wrap=True).print(f"{kept}; the same command goes on from there.", highlight=False)

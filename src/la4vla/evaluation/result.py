@@ -35,7 +35,7 @@ class BenchmarkResult:
 
     @property
     def retries(self) -> int:
-        """How often an episode had to be begun again because a simulator's process died."""
+        """How often an episode had to be begun again because a simulator's process died or hung."""
         return sum(outcome.attempts - 1 for outcome in self.outcomes)
 
     def write(self, folder: str | Path) -> Path:
@@ -54,6 +54,6 @@ class BenchmarkResult:
         title = f"{first.policy}: {first.perturbation}" if first.perturbation else first.policy
         text = markdown(self.summary, title)
         if self.retries:
-            text += f"\n{self.retries} episode(s) begun again after the death of a simulator's process.\n"
+            text += f"\n{self.retries} episode(s) begun again after a simulator's process died or hung.\n"
         with written_whole(Path(folder) / "report.md") as file:
             file.write(text.encode())

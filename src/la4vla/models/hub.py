@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +11,7 @@ from huggingface_hub import HfApi
 
 from la4vla.models.folders import whole_files
 from la4vla.models.hub_access import reaching, snapshot
-from la4vla.models.model_card import card
+from la4vla.models.model_card import NAME, card, card_name
 
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
@@ -21,14 +22,18 @@ P = TypeVar("P", bound="Policy")
 def save_pretrained(policy: Policy, folder: str | Path, title: str | None = None) -> None:
     """Writes what :meth:`Policy.save` writes and ``README.md``, the model card.
 
+    A ``README.md`` that is somebody else's stays; the card is ``MODEL_CARD.md`` then.
+
     Args:
         policy: What to save.
         folder: Where to; made if need be.
         title: Heading of the card and the name it tells people to load; the folder's where None.
     """
     policy.save(folder)
-    with whole_files(Path(folder), "README.md") as scratch:
-        (scratch / "README.md").write_text(card(policy, title or str(folder)), encoding="utf-8")
+    there = Path(folder) / NAME
+    name = card_name(there.read_text(encoding="utf-8", errors="replace") if there.is_file() else None)
+    with whole_files(Path(folder), name) as scratch:
+        (scratch / name).write_text(card(policy, title or str(folder)), encoding="utf-8")
 
 
 def from_pretrained(cls: type[P], source: str | Path, revision: str | None = None, endpoint: str | None = None) -> P:
@@ -59,6 +64,8 @@ def push_to_hub(
 ) -> str:
     """Puts :func:`save_pretrained`'s folder into a repository, made if need be; files of an older policy there go.
 
+    A ``README.md`` there that is somebody else's stays, as in a folder.
+
     Args:
         policy: What to publish.
         repository: ``owner/name``.
@@ -75,9 +82,12 @@ def push_to_hub(
     """
     hub = HfApi(endpoint=endpoint, token=token)
     with tempfile.TemporaryDirectory() as scratch:
-        save_pretrained(policy, scratch, repository)
         with reaching(repository):
             hub.create_repo(repository, private=private, exist_ok=True)
+            if NAME in hub.list_repo_files(repository):
+                shutil.copy(hub.hf_hub_download(repository, NAME), scratch)
+        save_pretrained(policy, scratch, repository)
+        with reaching(repository):
             commit = hub.upload_folder(
                 repo_id=repository,
                 folder_path=scratch,

@@ -11,8 +11,12 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# The base of all that can go wrong on the way; the package it comes from has changed its name between versions.
-TRANSPORT = tuple(base for base in HfHubHTTPError.__bases__ if base is not OSError)
+# What can go wrong on the way has a base in a package whose name differs between versions; it is a base of this class.
+FAILURES: tuple[type[Exception], ...] = (
+    ValueError,
+    OSError,
+    *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)),
+)
 
 
 def is_repository(name: object) -> bool:
@@ -48,7 +52,7 @@ def reaching(repository: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, *TRANSPORT) as error:
+    except FAILURES as error:
         raise OSError(
             f"the hub did not answer for {repository}: {first_line(error).rstrip('.')}; check its name, the network, "
             "and the token if it is private."

@@ -12,6 +12,10 @@ from la4vla.models.heads.base import ActionHead
 if TYPE_CHECKING:
     from la4vla.models.policy import Policy
 
+NAME = "README.md"
+# Where somebody else's README.md is there.
+OTHER_NAME = "MODEL_CARD.md"
+OURS = "<!-- la4vla writes this file anew; without this line it leaves it alone. -->"
 CARD = """---
 {metadata}
 ---
@@ -30,7 +34,9 @@ chunks = policy.act([observation])  # physical units in and out
 ```
 
 {bodies}
-{measured}{training}"""
+{measured}{training}
+{ours}
+"""
 
 
 def card(policy: Policy, title: str) -> str:
@@ -42,6 +48,7 @@ def card(policy: Policy, title: str) -> str:
     return CARD.format(
         metadata=metadata.to_yaml(),
         title=title,
+        ours=OURS,
         backbone=type(policy.backbone).__name__,
         head=head,
         parameters=sum(p.numel() for p in policy.parameters()) / 1e6,
@@ -50,6 +57,11 @@ def card(policy: Policy, title: str) -> str:
         measured=_measured(policy.provenance.get("results", {})),
         training=_training(policy),
     )
+
+
+def card_name(there: str | None) -> str:
+    """Name of the card beside a ``README.md`` of the text ``there``: its own, if that is ours or there is none."""
+    return NAME if there is None or OURS in there else OTHER_NAME
 
 
 def _bodies(policy: Policy) -> str:
@@ -76,7 +88,7 @@ def _success(results: Mapping[str, Any]) -> list[str]:
     when = "" if step == results.get("steps") else f" It is of step {step} of {results.get('steps')}."
     told = (
         f"**Success in {results['benchmark']}: {_percent(results['success_rate'])}** of {results['episodes']} "
-        f"episodes, 95 % interval {_percent(low)} to {_percent(high)}; seeds {_listed(seeds)} of each task.{when}"
+        f"episodes, 95 % interval {_percent(low)} to {_percent(high)}; seeds {_listed(seeds)}.{when}"
     )
     rows = [f"| {task} | {_percent(rate)} |" for task, rate in results["success_by_task"].items()]
     return [told, "", "| task | success |", "|---|---:|", *rows, ""]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from la4vla.schema.statistics import Domain, Statistics
+from la4vla.schema.statistics import ROUNDING, Domain, Statistics
 
 Normalization = Literal["bounds", "quantiles", "zscore"]
 
@@ -19,8 +19,8 @@ class Normalizer(nn.Module):
     """Centres and scales every embodiment's numbers, and zero-pads them to a common size.
 
     ``bounds`` maps [minimum, maximum] to [-1, 1] and clamps; ``quantiles`` does so with [q01, q99]; ``zscore`` maps to
-    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again. One
-    that changes in so few steps that q01 equals q99, as a suction switch does, has its bounds under ``quantiles`` too.
+    (x - mean) / std without a clamp. A dimension that never changes becomes 0, and 0 becomes its constant again; one
+    that changes too seldom for its quantiles is mapped by its bounds.
 
     Args:
         domains: One per embodiment.
@@ -58,7 +58,7 @@ class Normalizer(nn.Module):
         self.register_buffer("action_dims", torch.arange(action_dim) < sizes[:, None], persistent=False)
 
     def _register(self, name: str, statistics: list[Statistics], dim: int, normalization: Normalization) -> None:
-        rows = [affine(one, normalization) for one in statistics]
+        rows = [_rows(one, normalization) for one in statistics]
         for embodiment, (centre, _) in zip(self.row, rows, strict=True):
             if len(centre) > dim:
                 raise ValueError(
@@ -103,30 +103,26 @@ class Normalizer(nn.Module):
         return normalised.clamp(-1, 1) if self.clamped else normalised
 
 
-def affine(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
-    """Centre and scale per dimension, float32; scale 0 where minimum and maximum are equal up to rounding.
+def affine(statistics: Statistics, normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale per dimension, ``(dim,)`` float64 each; scale 0 where a dimension never changes.
 
-    Where these are not recorded (NaN), as in some published statistics, what the normalization uses decides.
+    Whether it changes is decided by its range: a flag that is set in one step of a thousand has equal 1 % and 99 %
+    quantiles, or hardly any standard deviation, and still moves. Where the quantiles are equal its range stands for
+    them.
     """
-    whole, span = _between(statistics.minimum, statistics.maximum)
     if normalization == "zscore":
-        middle, half = torch.from_numpy(statistics.mean), torch.from_numpy(statistics.std)
-    elif normalization == "quantiles":
-        middle, half = _between(statistics.q01, statistics.q99)
+        centre, scale = statistics.mean, statistics.std
     else:
-        middle, half = whole, span
-    still = torch.where(span.isnan(), _negligible(half, middle), _negligible(span, whole))
-    if normalization == "quantiles":
-        rare = _negligible(half, middle) & ~still
-        middle, half = whole.where(rare, middle), span.where(rare, half)
-    return middle.float(), half.masked_fill(still, 0.0).float()
+        low, high = (
+            (statistics.minimum, statistics.maximum) if normalization == "bounds" else (statistics.q01, statistics.q99)
+        )
+        centre, scale = (low + high) / 2, (high - low) / 2
+    flat = scale <= ROUNDING * np.maximum(np.abs(centre), 1e-2)
+    seldom = flat & statistics.changing
+    middle, reach = (statistics.minimum + statistics.maximum) / 2, (statistics.maximum - statistics.minimum) / 2
+    return np.where(seldom, middle, centre), np.where(seldom, reach, np.where(flat, 0.0, scale))
 
 
-def _between(low: np.ndarray, high: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Middle and half width of ``[low, high]``."""
-    return torch.from_numpy((low + high) / 2), torch.from_numpy((high - low) / 2)
-
-
-def _negligible(half: Tensor, middle: Tensor) -> Tensor:
-    """Where a half width is no more than rounding."""
-    return half <= 1e-6 * middle.abs().clamp(min=1e-2)
+def _rows(statistics: Statistics, normalization: Normalization) -> tuple[Tensor, Tensor]:
+    centre, scale = affine(statistics, normalization)
+    return torch.from_numpy(centre).float(), torch.from_numpy(scale).float()

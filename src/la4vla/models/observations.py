@@ -26,12 +26,11 @@ def gather(
         draws: One seed per observation, or None.
         domains: What the policy was trained on, by embodiment name.
         views: View slots of the backbone.
-        allow_missing: Cameras that observations may lack although the policy was trained to see them.
+        allow_missing: Cameras whose images an observation may lack although the policy was trained to see them.
 
     Raises:
         ValueError: If an observation does not fit what the policy was trained on.
     """
-    _check_names(allow_missing, domains)
     images: list[np.ndarray] = []
     index = np.full((len(observations), views), -1)
     for row, observation in enumerate(observations):
@@ -75,33 +74,27 @@ def _checked(observation: Observation, domains: Mapping[str, Domain]) -> Domain:
             f"'{observation.embodiment}' has {len(domain.embodiment.proprioception)} proprioception dimensions, this "
             f"observation has {len(observation.proprioception)}."
         )
-    finite = np.isfinite(observation.proprioception)
-    if not finite.all():
-        names = [name for name, known in zip(domain.embodiment.proprioception, finite, strict=True) if not known]
+    bad = [
+        name
+        for name, value in zip(domain.embodiment.proprioception, observation.proprioception, strict=True)
+        if not np.isfinite(value)
+    ]
+    if bad:
         raise ValueError(
-            f"Proprioception must be finite, but {', '.join(names)} of this observation of '{observation.embodiment}' "
-            "is NaN or infinite: mend what reads the robot, or stop it."
+            f"The proprioception of '{observation.embodiment}' must be finite, but {', '.join(bad)} is not: hold the "
+            "robot until its sensors answer."
         )
     return domain
 
 
-def _check_names(allow_missing: Collection[str], domains: Mapping[str, Domain]) -> None:
-    known = sorted({camera for domain in domains.values() for camera in domain.embodiment.cameras})
-    named = [allow_missing] if isinstance(allow_missing, str) else allow_missing
-    strangers = sorted(set(named) - set(known))
-    if strangers or isinstance(allow_missing, str):
-        raise ValueError(f"allow_missing is a list of cameras, out of {known}, got {allow_missing!r}.")
-
-
 def _check_seen(observation: Observation, domain: Domain, views: int, allow_missing: Collection[str]) -> None:
-    """Refuse an observation without a camera that the policy was trained to see."""
-    trained = () if domain.view is None else domain.view.cameras
-    shown = [camera for camera in domain.embodiment.cameras[:views] if camera in trained]
-    lacking = [camera for camera in shown if camera not in observation.images and camera not in allow_missing]
-    if lacking:
+    """Raise where a camera is dark that the policy was trained to see."""
+    seen = () if domain.view is None else domain.view.cameras
+    wanted = [camera for camera in domain.embodiment.cameras[:views] if camera in seen and camera not in allow_missing]
+    if missing := [camera for camera in wanted if camera not in observation.images]:
         raise ValueError(
-            f"The policy was trained to see {', '.join(shown)} of '{observation.embodiment}', but this observation has "
-            f"no image of {', '.join(lacking)}: mend the camera, or act without it by allow_missing={lacking}."
+            f"The policy was trained to see {', '.join(missing)} of '{observation.embodiment}', and this observation "
+            f"has no image of it: send it, or have the policy act without by allow_missing={missing}."
         )
 
 

@@ -94,14 +94,14 @@ class Policy(nn.Module):
         """One chunk per observation, always in evaluation mode.
 
         Args:
-            observations: Any mix of the policy's embodiments.
+            observations: Any mix of the policy's embodiments, with or without images.
             draws: One seed per observation: the same seed and observation give the same chunk. None draws from torch.
-            allow_missing: Cameras that observations may lack although the policy was trained to see them; to act blind,
-                name all :attr:`cameras`. A policy trained without vision lacks none.
+            allow_missing: Cameras that an observation may lack although the policy was trained to see them. A policy
+                trained without vision lacks none; :class:`~la4vla.models.masked_policy.MaskedPolicy` allows all.
 
         Raises:
-            ValueError: If an observation does not fit what the policy was trained on, lacks a camera that is not named,
-                or holds a number that is not finite.
+            ValueError: If an observation does not fit what the policy was trained on, or its numbers are not finite.
+            FloatingPointError: If the answer is not finite.
             TypeError: If the head does not act.
         """
         if not isinstance(self.head, ActionHead):
@@ -115,15 +115,12 @@ class Policy(nn.Module):
             chunks = self.head.sample(self.backbone(batch), batch)
         physical = self.normalizer.physical_actions(chunks.float(), rows).cpu().numpy()
         if not np.isfinite(physical).all():
-            raise ValueError("The policy answered numbers that are not finite: check its weights and its statistics.")
+            raise FloatingPointError(
+                "The policy answered actions that are not finite: execute none, and check its weights and statistics."
+            )
         dims = [len(domains[name].embodiment.actions) for name in batch.embodiments]
         named = zip(physical, dims, batch.embodiments, strict=True)
         return [ActionChunk(actions=chunk[:, :dim], embodiment=name) for chunk, dim, name in named]
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """All cameras it was trained to see, of any of its embodiments; none if it was trained without vision."""
-        return tuple(dict.fromkeys(c for domain in self.domains if domain.view for c in domain.view.cameras))
 
     @property
     def device(self) -> torch.device:
@@ -153,9 +150,14 @@ class Policy(nn.Module):
         """All parameters by part: the backbone's and ``head``."""
         return {**self.backbone.parts(), "head": list(self.head.parameters())}
 
-    def inherit(self, predecessor: Policy) -> str:
-        """Takes over a predecessor's weights and statistics; see :func:`la4vla.models.inheritance.inherit`."""
-        return inheritance.inherit(self, predecessor)
+    def inherit(
+        self,
+        predecessor: Policy,
+        statistics: inheritance.StatisticsOf = "predecessor",
+        most_clamped: float = inheritance.MOST_CLAMPED,
+    ) -> str:
+        """Take over a predecessor's weights and statistics; see :func:`la4vla.models.inheritance.inherit`."""
+        return inheritance.inherit(self, predecessor, statistics, most_clamped)
 
     def save(self, folder: str | Path) -> None:
         """Writes ``config.json``, ``model.safetensors`` and ``backbone/``; see :mod:`la4vla.models.checkpoint`."""

@@ -106,9 +106,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} holds more than tensors and plain values, which is never run here.") from error
     except (RuntimeError, EOFError) as error:
         raise ValueError(f"{path} is damaged: take another checkpoint of its run.") from error
-    if not isinstance(state, dict) or not {KEY, "state_dict", "global_step"} <= state.keys():
+    if not _is_described(state):
         raise ValueError(f"{path} does not say what policy its weights are of: name a checkpoint that fit has written.")
-    return state
+    checked: dict[str, Any] = state
+    return checked
+
+
+def _is_described(state: Any) -> bool:
+    if not isinstance(state, dict) or not {KEY, "state_dict", "global_step"} <= state.keys():
+        return False
+    return isinstance(state[KEY], dict) and state[KEY].keys() == {"config", "structure", "adapter_scale"}
 
 
 def _merged(tensors: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
@@ -58,40 +58,13 @@ class Actor(Protocol):
         ...
 
 
-@runtime_checkable
-class SeeingActor(Protocol):
-    """An actor that was trained to see, and refuses observations without images unless told by name.
-
-    Attributes:
-        cameras: What it was trained to see.
-    """
-
-    cameras: tuple[str, ...]
-
-    def act(
-        self,
-        observations: Sequence[Observation],
-        draws: Sequence[int] | None = None,
-        allow_missing: Collection[str] = (),
-    ) -> list[ActionChunk]:
-        """As :meth:`Actor.act`; observations may lack the cameras ``allow_missing``."""
-        ...
-
-
-def act_blind(policy: Actor, observations: Sequence[Observation], draws: Sequence[int]) -> list[ActionChunk]:
-    """One chunk for each observation without images: vision is masked on purpose, so every camera is named."""
-    if isinstance(policy, SeeingActor):
-        return policy.act(observations, draws, allow_missing=policy.cameras)
-    return policy.act(observations, draws)
-
-
 class ChunkingAgent:
     """Executes the first ``replan_every`` actions of each chunk, then asks the policy again.
 
     Args:
         policy: Predicts the chunks.
         replan_every: Actions executed of each chunk, at least 1 and at most the policy's horizon.
-        looks: Whether the policy is shown images; False masks its vision on purpose.
+        looks: Whether the policy is shown images.
     """
 
     def __init__(self, policy: Actor, replan_every: int, looks: bool = True) -> None:
@@ -109,8 +82,7 @@ class ChunkingAgent:
         Raises:
             ValueError: If a chunk is shorter than ``replan_every``, or is meant for another embodiment.
         """
-        draws = [slot.draw for slot in slots]
-        chunks = self.policy.act(observations, draws) if self.looks else act_blind(self.policy, observations, draws)
+        chunks = self.policy.act(observations, [slot.draw for slot in slots])
         if len(chunks) != len(observations):
             raise ValueError(
                 f"The policy was given {len(observations)} observations, but answered {len(chunks)} chunks."

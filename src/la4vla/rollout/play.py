@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,12 +31,15 @@ class Rules(NamedTuple):
 
 
 class Play:
-    """One episode under way in one environment."""
+    """One episode under way in one environment; ``beat`` is called whenever the environment has taken a step."""
 
-    def __init__(self, job: Job, environment: Environment, rules: Rules) -> None:
+    def __init__(
+        self, job: Job, environment: Environment, rules: Rules, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self.job = job
         self.environment = environment
         self.rules = rules
+        self.beat = beat
         self.steps = 0
         self.instruction = ""
         self.actions: list[np.ndarray] = []
@@ -60,6 +64,7 @@ class Play:
             filmed = self.job.film and self.steps % self.rules.film_every == 0
             seen = self.rules.looks and left == 0 and not timeout
             step = self.environment.step(actions[-1 - left], look=filmed or seen)
+            self.beat()
             self.actions.append(step.executed)
             self.proprioception.append(step.observation.proprioception)
             over = step.success or step.done or timeout

@@ -11,7 +11,7 @@ from la4vla.rollout.agent import Agent, Slot
 from la4vla.rollout.play import Rules
 from la4vla.rollout.stage import Advance, Command, MakeEnvironment, RolloutError, Start
 from la4vla.rollout.trajectory import Job, Trajectory
-from la4vla.rollout.workers import Stages, open_stages
+from la4vla.rollout.workers import TIMEOUT_S, Stages, open_stages
 from la4vla.schema.observation import Observation
 
 Watcher = Callable[[Trajectory], None]
@@ -28,6 +28,7 @@ def rollout(
     film_every: int = 4,
     watchers: Sequence[Watcher] = (),
     attempts: int = 3,
+    timeout_s: float = TIMEOUT_S,
 ) -> list[Trajectory]:
     """Run every job and return the trajectories in the order of the jobs.
 
@@ -44,8 +45,9 @@ def rollout(
         environments: Episodes under way at once; a policy's batch is half of it.
         film_every: Steps between the frames of a filmed episode.
         watchers: Called with each trajectory as it is finished.
-        attempts: How often one episode may be begun, should workers die while playing it. A worker that dies is
-            started anew and brought to where it was; trajectories tell how often theirs was begun.
+        attempts: How often one episode may be begun, should workers die or hang while playing it. A worker that
+            does is started anew and brought to where it was; trajectories tell how often theirs was begun.
+        timeout_s: Seconds that building, resetting or stepping an environment may take in a worker.
 
     Raises:
         ValueError: If a number is out of range.
@@ -55,16 +57,17 @@ def rollout(
     least = {"max_steps": 1, "processes": 0, "environments": 1, "film_every": 1, "attempts": 1}
     given = dict(zip(least, (max_steps, processes, environments, film_every, attempts), strict=True))
     wrong = [f"{name}={number}" for name, number in given.items() if number < least[name]]
+    wrong += [] if 0 < timeout_s < float("inf") else [f"timeout_s={timeout_s:g}"]
     if wrong:
         raise ValueError(
-            "Episodes need max_steps, environments, film_every and attempts of at least 1 and processes of at least 0; "
-            f"got {', '.join(wrong)}."
+            "Episodes need max_steps, environments, film_every and attempts of at least 1, processes of at least 0 and "
+            f"timeout_s above 0; got {', '.join(wrong)}."
         )
     rules = Rules(max_steps=max_steps, looks=agent.looks, film_every=film_every)
     every = [Job(*job) for job in jobs]
     if not every:
         return []
-    with open_stages(make_environment, rules, processes, attempts) as stages:
+    with open_stages(make_environment, rules, processes, attempts, timeout_s) as stages:
         return _Run(every, stages, agent, min(environments, len(every)), watchers).run()
 
 

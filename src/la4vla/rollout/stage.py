@@ -42,11 +42,15 @@ class Stage:
     Args:
         make_environment: Builds the environment of a task.
         rules: What holds for every episode.
+        beat: Called whenever an environment was built or has taken a step.
     """
 
-    def __init__(self, make_environment: MakeEnvironment, rules: Rules) -> None:
+    def __init__(
+        self, make_environment: MakeEnvironment, rules: Rules, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self.make_environment = make_environment
         self.rules = rules
+        self.beat = beat
         self.plays: dict[int, Play] = {}
         self.idle: list[tuple[str, Environment]] = []
 
@@ -58,7 +62,8 @@ class Stage:
         """
         if isinstance(command, Start):
             with _Naming(command.job, "start"):
-                play = Play(command.job, self._environment(command.job.task), self.rules)
+                play = Play(command.job, self._environment(command.job.task), self.rules, self.beat)
+                self.beat()
                 self.plays[command.seat] = play
                 return play.start()
         play = self.plays[command.seat]

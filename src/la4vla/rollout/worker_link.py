@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections import deque
 from contextlib import suppress
@@ -17,11 +18,14 @@ from la4vla.rollout.trajectory import Job, Trajectory
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 PATIENCE_S = 10.0  # how long a worker may take to close its environments
+LAST_WORDS_S = 0.5  # how long a worker that hangs may take to say where
+STARTING_S = 300.0  # what a fresh process has at least: it imports whole simulators, from a slow disk perhaps
+BEAT_S = 1.0  # a worker that steps says so that often
 DEATHS = (EOFError, OSError)  # a message that breaks off is an OSError
 
 
 class WorkerLink:
-    """A worker process, started anew whenever it dies.
+    """A worker process, started anew whenever it dies or hangs.
 
     An episode is a function of its task, its seed and the actions sent, so a fresh worker that is sent the same
     commands once more stands where the dead one stood: the agent is not asked again and nobody else notices. The
@@ -30,11 +34,14 @@ class WorkerLink:
     Args:
         orders: What the worker is told first: the pickled factory and rules.
         attempts: How often one episode may be begun.
+        timeout_s: Seconds that building, resetting or stepping an environment may take. A worker that is waited for and
+            shows no sign of life for so long is killed, and counts like one that died.
     """
 
-    def __init__(self, orders: bytes, attempts: int) -> None:
+    def __init__(self, orders: bytes, attempts: int, timeout_s: float) -> None:
         self.orders = orders
         self.attempts = attempts
+        self.timeout_s = timeout_s
         self.unanswered: deque[int] = deque()
         self._history: dict[int, list[Command]] = {}  # by seat, the episode under way, its last command included
         self._begun: dict[Job, int] = {}
@@ -82,18 +89,44 @@ class WorkerLink:
     def _start_process(self) -> None:
         self.connection: Connection
         self.connection, far = Pipe()
-        command = [sys.executable, "-m", "la4vla.rollout.worker", str(far.fileno())]
+        told = [far.fileno(), os.getpid(), min(BEAT_S, self.timeout_s / 4)]
+        command = [sys.executable, "-m", "la4vla.rollout.worker", *map(str, told)]
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self.process = Popen(command, pass_fds=[far.fileno()], env=environment)
         far.close()
+        self.hung = False
+        self.patience_s = max(STARTING_S, self.timeout_s)
         self.connection.send_bytes(self.orders)
 
     def _next_answer(self) -> Answer:
         while True:
             try:
-                return _checked(self.connection.recv())
+                return self._read()
             except DEATHS:
                 self._revive()
+
+    def _read(self) -> Answer:
+        """The worker's next answer, for which it may take ``timeout_s`` from one sign of life to the next.
+
+        Raises:
+            OSError: If it is dead, or was killed because it hangs; EOFError likewise.
+            RolloutError: If the environment failed.
+        """
+        answer: Answer | RolloutError | None = None  # None: a sign of life
+        while answer is None:
+            if not self.connection.poll(self.patience_s):
+                self._kill_hung()
+                raise TimeoutError(f"no sign of life for {self.patience_s:g} s")
+            answer = self.connection.recv()
+            self.patience_s = self.timeout_s
+        return _checked(answer)
+
+    def _kill_hung(self) -> None:
+        self.hung = True
+        self.process.send_signal(signal.SIGUSR1)  # it prints where it is
+        with suppress(TimeoutExpired):
+            self.process.wait(LAST_WORDS_S)
+        self.process.kill()
 
     def _revive(self) -> None:
         """A fresh worker in the state of the dead one, with all that is unanswered sent again."""
@@ -109,7 +142,7 @@ class WorkerLink:
             played = commands[:-1] if seat in self.unanswered else commands
             try:
                 self.connection.send(played)
-                answers = [_checked(self.connection.recv()) for _ in played]
+                answers = [self._read() for _ in played]
             except DEATHS:
                 return seat
             if any(isinstance(answer, Trajectory) for answer in answers):
@@ -131,10 +164,10 @@ class WorkerLink:
         self.connection.close()
         self.wait()
         self._begun[job] = self._begun.get(job, 0) + 1
-        told = (
-            f"Task {job.task!r}, seed {job.seed}: the worker process running it died with exit code "
-            f"{self.process.returncode}"
-        )
+        fate = f"died with exit code {self.process.returncode}"
+        if self.hung:
+            fate = f"showed no sign of life for {self.patience_s:g} s (timeout_s) and was killed"
+        told = f"Task {job.task!r}, seed {job.seed}: the worker process running it {fate}"
         if self._begun[job] >= self.attempts:
             raise RolloutError(
                 f"{told} at attempt {self._begun[job]} of {self.attempts}; what it printed is above. Pass processes=0 "

@@ -9,6 +9,8 @@ from la4vla.rollout.play import Answer, Rules
 from la4vla.rollout.stage import Command, MakeEnvironment, Stage
 from la4vla.rollout.worker_link import WorkerLink
 
+TIMEOUT_S = 300.0  # no simulator takes as long for one step or reset, however slow the machine
+
 
 class Stages(Protocol):
     """Whoever carries out commands; the answers to one worker's commands come back in the order they were sent."""
@@ -54,24 +56,28 @@ class WorkerStages:
 
     They are started as ``python -m la4vla.rollout.worker`` and not through :mod:`multiprocessing`: a forked GL context
     is broken, and a spawned process would first import the calling program, with its torch and Lightning, for nothing.
-    A worker ends by itself when this process is gone, however it ended.
+    A worker ends by itself when this process is gone, however it ended and even where its simulator hangs.
 
     Args:
         make_environment: Builds the environment of a task; pickled, so it must be importable by name.
         rules: What holds for every episode.
         processes: Number of workers; seat ``i`` belongs to worker ``(i // 2) % processes``, so that the even and the
             odd seats, which take turns, are each spread over all workers.
-        attempts: How often one episode may be begun, should workers die while playing it.
+        attempts: How often one episode may be begun, should workers die or hang while playing it.
+        timeout_s: Seconds that building, resetting or stepping an environment may take.
     """
 
-    def __init__(self, make_environment: MakeEnvironment, rules: Rules, processes: int, attempts: int = 3) -> None:
+    def __init__(
+        self, make_environment: MakeEnvironment, rules: Rules, processes: int, attempts: int = 3,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:  # fmt: skip
         orders = pickle.dumps((make_environment, rules))
         if b"__main__" in orders:
             raise ValueError(
                 f"Rollout workers import the environment's factory by name, but {make_environment!r} is defined in the "
                 "program being run; move it to a module, or pass processes=0."
             )
-        self.workers = [WorkerLink(orders, attempts) for _ in range(processes)]
+        self.workers = [WorkerLink(orders, attempts, timeout_s) for _ in range(processes)]
 
     def send(self, commands: list[Command]) -> None:
         """Hand each worker its part of ``commands``."""
@@ -101,8 +107,10 @@ class WorkerStages:
         return self.workers[seat // 2 % len(self.workers)]
 
 
-def open_stages(make_environment: MakeEnvironment, rules: Rules, processes: int, attempts: int = 3) -> Stages:
+def open_stages(
+    make_environment: MakeEnvironment, rules: Rules, processes: int, attempts: int = 3, timeout_s: float = TIMEOUT_S
+) -> Stages:
     """Stages in ``processes`` workers, or one in this process where ``processes`` is 0."""
     if processes == 0:
         return LocalStage(make_environment, rules)
-    return WorkerStages(make_environment, rules, processes, attempts)
+    return WorkerStages(make_environment, rules, processes, attempts, timeout_s)

@@ -90,7 +90,7 @@ class Embodiment:
         if missing:
             raise ValueError(
                 f"{who} needs facts that embodiment {self.name} does not record: state {', '.join(missing)} in the "
-                "card that the data are built from (reader.init_args.embodiment)."
+                "card that the data are built from (reader.init_args.facts, or .embodiment)."
             )
 
     def position_of(self, proprioception: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ INCIDENTAL = (
     "runs",
     "checkpoint_every",
     "data.workers",
+    "model.backbone.init_args.instruction_tokens",
     "trainer.default_root_dir",
     "trainer.logger",
     "trainer.devices",

@@ -17,12 +17,14 @@ from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from la4vla.data.mixture import MixtureDataModule
 from la4vla.models import trainer_state
 from la4vla.models.backbones.base import Backbone
 from la4vla.models.heads.base import Head
 from la4vla.models.policy import Policy
 from la4vla.schema.batch import Batch
 from la4vla.schema.statistics import Domain
+from la4vla.training.data_check import check_instructions, check_statistics
 from la4vla.training.ghosts import alike
 from la4vla.training.lora import LoRA, adapters, merged
 from la4vla.training.optimizers import parameter_groups, warmup_cosine
@@ -43,6 +45,9 @@ class PolicyModule(LightningModule):
         predecessor: Folder or checkpoint of the policy this one begins from; set from the recipe's ``after`` or
             ``start``.
         normalization: How physical units become the unit range.
+        statistics: Whose statistics normalise what the predecessor knows: its own, those of the data, or of both; see
+            :func:`la4vla.models.inheritance.inherit`.
+        most_clamped: Largest share of any source's rows that may lie outside of that range in one dimension.
         trainable: The parts that learn. All others are frozen and run without gradients.
         learning_rate: Peak rate.
         rates: Rate of a part as a multiple of ``learning_rate``, 1 where a part is not named.
@@ -68,6 +73,8 @@ class PolicyModule(LightningModule):
         domains: list[Domain],
         predecessor: str | None = None,
         normalization: Literal["bounds", "quantiles", "zscore"] = "bounds",
+        statistics: Literal["predecessor", "data", "union"] = "predecessor",
+        most_clamped: float = 0.05,
         trainable: list[Part] = ["vision", "embeddings", "language", "head"],  # noqa: B006
         learning_rate: float = 1e-3,
         rates: dict[Part, float] = {},  # noqa: B006
@@ -81,7 +88,10 @@ class PolicyModule(LightningModule):
         super().__init__()
         self.policy = Policy(backbone, head, domains, normalization)
         self.predecessor = predecessor
-        self.inherited = self.policy.inherit(Policy.load(Path(predecessor))) if predecessor else "random weights"
+        self.most_clamped = most_clamped
+        self.inherited = "random weights"
+        if predecessor:
+            self.inherited = self.policy.inherit(Policy.load(Path(predecessor)), statistics, most_clamped)
         self.lora = lora
         if lora:
             lora.adapt(self.policy)
@@ -119,6 +129,10 @@ class PolicyModule(LightningModule):
                 "Adapters and sharded weights do not go together: leave out lora.yaml, or use ddp.yaml in place of "
                 "fsdp.yaml or deepspeed_*.yaml."
             )
+        data = vars(self.trainer).get("datamodule")
+        if isinstance(data, MixtureDataModule):
+            check_statistics(self.policy, data.source_domains, self.most_clamped)
+            check_instructions(self.policy, data.instructions())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss over the batch's samples; logs it, apart for each source, and the rate of each part."""

@@ -98,6 +98,9 @@ class Recipe(LightningCLI):
         """Build the data that is missing, train the predecessor that is missing, settle the run's folder."""
         runs = Path(self.config.runs)
         self.sources = {k: {"shards": s.shards, "vision": s.vision} for k, s in self.config.data.sources.items()}
+        for begun_from in filter(None, (self.config.after, self.config.start)):
+            if is_checkpoint(Path(begun_from.absolute)):
+                steps_of(Path(os.path.relpath(begun_from.absolute)))  # can be read, before anything is built
         for source in self.sources.values():
             ensure_built(source["shards"])
         self.predecessor = self.config.after or self.config.start

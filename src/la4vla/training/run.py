@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from la4vla.data.files import written_whole
+from la4vla.data.hold import hold
 
 PACKAGES = (
     "la4vla",
@@ -31,8 +30,8 @@ PACKAGES = (
     "mujoco",
 )
 
-# By folder, the descriptor that holds it for this process.
-_TAKEN: dict[Path, int] = {}
+# By folder, what would let go of it; this process has it until it ends.
+_TAKEN: dict[Path, Callable[[], None]] = {}
 
 
 class Run:
@@ -62,13 +61,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.folder.resolve() in _TAKEN:
             return
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another fit works in {self.folder}; waiting for it to end.", file=sys.stderr, flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _TAKEN[self.folder.resolve()] = descriptor
+        _TAKEN[self.folder.resolve()] = hold(self.folder, "fit")
 
     @property
     def policy(self) -> Path:

@@ -110,3 +110,47 @@ def test_a_scheduler_that_is_lost_is_told(client):
     client.cluster.close()
     with pytest.raises(ConnectionError, match="scheduler was lost"):
         list(jobs)
+
+
+def _pause(dask_worker) -> None:
+    dask_worker.status = distributed.Status.paused
+
+
+def _resume(dask_worker) -> None:
+    dask_worker.status = distributed.Status.running
+
+
+@pytest.fixture
+def thrifty(monkeypatch):
+    """A cluster like ``client``, whose workers nobody but the test pauses."""
+    monkeypatch.setattr("la4vla.construction.executors.dask_watch.EVERY_S", 0.05)
+    settings = {"threads_per_worker": 1, "processes": False, "dashboard_address": None, "memory_limit": 0}
+    with (
+        distributed.LocalCluster(1, **settings) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def test_workers_that_are_paused_are_told_and_waited_for_so_long(thrifty, capsys):
+    thrifty.run(_pause)
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"All 1 workers of the cluster are paused, .*run the same command again"):
+        list(run_on(thrifty, {0: int}, patience_s=0.5))
+    assert time.monotonic() - begin < 10
+    assert "lack of memory; waiting at most 0 s for one." in capsys.readouterr().err
+    waking = threading.Timer(0.5, thrifty.run, args=(_resume,))
+    waking.start()
+    assert dict(run_on(thrifty, {0: partial(operator.mul, 2, 3)}, patience_s=30.0)) == {0: 6}
+    assert "Going on with 1 worker." in capsys.readouterr().err
+
+
+def test_workers_that_leave_are_told_and_those_that_come_are_taken(thrifty, capsys):
+    jobs = run_on(thrifty, {n: partial(time.sleep, 0.4 * n) for n in range(4)}, patience_s=60.0)
+    next(jobs)
+    thrifty.cluster.scale(0)
+    back = threading.Timer(2.0, thrifty.cluster.scale, args=(1,))
+    back.start()
+    assert len(list(jobs)) == 3
+    told = capsys.readouterr().err
+    assert "The cluster has no worker any more; waiting at most 60 s for one." in told and "Going on with" in told

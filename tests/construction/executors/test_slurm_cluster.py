@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +23,8 @@ pytestmark = pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="need
 # What SLURM does, without its queue: a script runs aside, under a number that scancel takes.
 SBATCH = """#!/bin/sh
 echo "$@" >> {log}
-setsid sh "$1" >/dev/null 2>&1 &
+cp "$1" {log}.$$
+setsid sh {log}.$$ >/dev/null 2>&1 &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh
@@ -90,3 +93,58 @@ def test_without_slurm_it_is_told(monkeypatch):
         list(SlurmCluster(jobs=1).run({0: int}))
     with pytest.raises(ValueError, match="must be at least 1, got 0 and 1"):
         SlurmCluster(jobs=0)
+
+
+REFUSING = """#!/bin/sh
+echo x >> {log}
+[ "$(wc -l < {log})" -gt {times} ] && echo "Submitted batch job 7" && exit 0
+echo "sbatch: error: invalid partition specified: gpuu" >&2
+exit 1
+"""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Further tries and looks follow at once."""
+    monkeypatch.setattr("la4vla.construction.executors.slurm_submission.DELAYS_S", (0.5, 0.5))
+    monkeypatch.setattr("la4vla.construction.executors.dask_watch.EVERY_S", 0.1)
+
+
+def test_a_refused_job_is_told_tried_again_and_given_up(slurm, impatient, capsys):
+    (slurm.parent / "bin" / "sbatch").write_text(REFUSING.format(log=slurm, times=99))
+    told = r"sbatch has refused \d times and no worker is left \(sbatch: error: invalid partition specified: gpuu\)"
+    with pytest.raises(ConnectionRefusedError, match=told):
+        list(SlurmCluster(jobs=2, interface="lo").run({0: int, 1: int}))
+    assert capsys.readouterr().err.count("invalid partition specified: gpuu); trying again in 0.5 s.") >= 2
+
+
+def test_a_job_that_is_accepted_later_is_waited_for(slurm, impatient, capsys):
+    (slurm.parent / "bin" / "sbatch").write_text(REFUSING.format(log=slurm, times=2))
+    with pytest.raises(TimeoutError, match=r"has no worker yet, for \d s now"):
+        list(SlurmCluster(jobs=1, interface="lo", patience_s=4.0).run({0: int}))
+    assert len(slurm.read_text().splitlines()) == 3
+    assert "trying again in 0.5 s." in capsys.readouterr().err
+
+
+def test_an_interruption_keeps_its_sentence_whoever_imported_dask_jobqueue_first():
+    def theirs(*_):
+        sys.exit()  # status 0, without a word
+
+    theirs.__module__ = "dask_jobqueue.runner"
+    before = signal.signal(signal.SIGINT, theirs)
+    try:
+        with SlurmCluster(jobs=1, interface="lo").cluster():
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_reading_a_card_leaves_the_interruption_alone(moving_card):
+    program = (
+        "import signal, sys; from la4vla.construction.card import read_card; read_card(sys.argv[1:]); "
+        "sys.exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    words = [str(moving_card), "executor=SlurmCluster", "executor.jobs=1"]
+    done = subprocess.run([sys.executable, "-c", program, *words], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 0

@@ -78,5 +78,5 @@ def test_it_needs_and_costs_what_the_other_does(pick):
     hybrid = HybridSegmenter(Proposing(((0, 50),)))
     assert not hybrid.needs_frames and hybrid.account() == []
     assert hybrid.outlook([pick], 7) == ["Segmenting 7 episodes asks nobody and costs nothing."]
-    with pytest.raises(ValueError, match="window_s cannot be negative"):
+    with pytest.raises(ValueError, match="window_s must be a time in seconds"):
         HybridSegmenter(Proposing(()), window_s=-1.0)

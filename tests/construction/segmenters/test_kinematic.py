@@ -65,7 +65,7 @@ def test_real_segments_ascend_and_cover_their_demonstrations(demonstrations):
         segments = KinematicSegmenter().segment(episode)
         assert all(a.stop <= b.start for a, b in itertools.pairwise(segments))
         assert 0 <= segments[0].start and segments[-1].stop <= len(episode)
-        assert min(map(len, segments)) >= KinematicSegmenter().min_steps
+        assert min(map(len, segments)) >= 6
         assert sum(map(len, segments)) > 0.8 * len(episode), episode.key
 
 
@@ -234,3 +234,73 @@ def test_segments_are_the_same_every_time_and_vary_with_the_key(demonstrations):
         for i in range(6)
     }
     assert len(wordings) > 1
+
+
+def pulsed(episode, keep=0.0, ends=(-1.0, 1.0), steps=3):
+    """The same gripper commands said once, for three steps, and kept from then on."""
+    closing = episode.actions[:, 3] > 0.05
+    pulses = np.full(len(closing), keep)
+    for step in np.flatnonzero(closing[1:] != closing[:-1]) + 1:
+        pulses[step : step + steps] = ends[int(closing[step])]
+    actions = np.column_stack([episode.actions[:, :3], pulses]).astype(np.float32)
+    facts = {"gripper_action_open": ends[0], "gripper_action_closed": ends[1], "gripper_action_keep": keep}
+    return replace(episode, actions=actions, embodiment=replace(episode.embodiment, **facts))
+
+
+@pytest.mark.parametrize("how", [{}, {"ends": (2.0, 1.0)}, {"ends": (0.0, 2.0), "keep": 1.0}])
+def test_relative_gripper_commands_cut_as_those_that_last(pick, how):
+    expected = [(s.start, s.stop, s.instruction) for s in KinematicSegmenter().segment(pick)]
+    assert [(s.start, s.stop, s.instruction) for s in KinematicSegmenter().segment(pulsed(pick, **how))] == expected
+    assert any("holding" in instruction or "held" in instruction for _, _, instruction in expected)
+
+
+@pytest.mark.parametrize("hz", [10.0, 15.0, 20.0])
+def test_the_same_motions_recorded_slower_are_the_same_actions(pick, hz):
+    # 6 s of an arm that takes its time; commands are summed over a step, as a recorder does
+    slow = replace(pick.embodiment, control_hz=10.0)
+    every = round(40 / hz)
+    rows = np.arange(0, 4 * len(pick), every)
+    felt = np.column_stack([np.interp(rows / 4, np.arange(len(pick)), column) for column in pick.proprioception.T])
+    told = np.column_stack([pick.actions[rows // 4, :3] * every / 4, pick.actions[rows // 4, 3]])
+    episode = replace(pick, embodiment=replace(slow, control_hz=hz), proprioception=felt, actions=told)
+    expected = [s.primitive for s in KinematicSegmenter().segment(replace(pick, embodiment=slow))]
+    segments = KinematicSegmenter().segment(episode)
+    assert [s.primitive for s in segments] == expected
+    assert sum(len(segment) == 3 for segment in segments) <= 1
+
+
+JOINTS = {
+    "proprioception": ("shoulder_deg", "lift_deg", "elbow_deg", "jaw"),
+    "actions": ("shoulder_deg", "lift_deg", "elbow_deg", "jaw"),
+    "position": None,
+    "translation": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (JOINTS, r"KinematicSegmenter needs facts that embodiment tiny_arm does not record: state position \(.*transl"),
+        ({"forward": None, "left": None, "up": None}, "state forward "),
+        ({"gripper_open": None, "gripper_closed": None}, "state gripper_open "),
+        ({"gripper_action_open": None, "gripper_action_closed": None}, "state gripper_action_open "),
+        (
+            {"action_form": "absolute"},
+            "needs increments as actions, and those of embodiment tiny_arm are absolute.*delt",
+        ),
+    ],
+)
+def test_a_body_that_says_too_little_is_refused_before_anything_is_read(pick, facts, sentence):
+    body = replace(pick.embodiment, **facts)
+    with pytest.raises(ValueError, match=sentence):
+        KinematicSegmenter().check(body)
+    KinematicSegmenter().check(pick.embodiment)
+    if not any(fact.startswith("gripper") for fact in facts):
+        with pytest.raises(ValueError, match="consistency: null"):
+            Consistency().check(body)
+
+
+@pytest.mark.parametrize("settings", [{"command_m": 0.0}, {"min_s": -0.1}, {"lead_s": float("nan")}])
+def test_settings_that_are_no_lengths_are_refused(settings):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} must be .*, got"):
+        KinematicSegmenter(**settings)

@@ -34,13 +34,16 @@ ARM = Embodiment(
 def episode(number: int, steps: int = 60) -> Episode:
     """Three seconds of a hand that moves and of two cameras that see noise, the same in every process."""
     noise = np.random.default_rng(number)
+    way_cm = noise.normal(size=(steps, 3)).cumsum(axis=0) / 10
+    hand_m = np.vstack([np.zeros(3), way_cm[:-1].cumsum(axis=0) / 100])
+    opening = 0.5 + 0.1 * noise.normal(size=steps)
     return Episode(
         key=f"episode-{number:03d}",
         task="task",
         instruction=f"task {number}",
         embodiment=ARM,
-        proprioception=noise.normal(size=(steps, 4)).cumsum(axis=0).astype(np.float32),
-        actions=noise.normal(size=(steps, 4)).astype(np.float32),
+        proprioception=np.column_stack([hand_m, opening]).astype(np.float32),
+        actions=np.column_stack([way_cm, noise.normal(size=steps)]).astype(np.float32),
         frames={
             camera: [noise.integers(0, 256, (24, 32, 3), dtype=np.uint8) for _ in range(0, steps, 5)]
             for camera in ARM.cameras

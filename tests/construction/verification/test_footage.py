@@ -86,3 +86,15 @@ def test_the_path_lies_in_the_robots_frame_and_the_gripper_between_closed_and_op
 def test_an_unknown_segment_is_refused_in_a_sentence(make):
     with pytest.raises(LookupError, match="no segment 'e-0001'"):
         Footage(make("vla", (60, 80))).clip("e-0001")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"position": None}, dict.fromkeys(("forward", "left", "up", "gripper_open", "gripper_closed"))],
+)
+def test_what_a_body_does_not_record_is_not_shown(make, arm, facts):
+    footage = Footage(make("vla", (60, 80)), context_s=0)
+    footage.embodiment = replace(arm, **facts)
+    shown = footage.clip("e-0060").to_json()
+    assert shown["position"] is None and (shown["first"], shown["last"]) == (60, 80)
+    assert (shown["opening"] is None) == ("gripper_open" in facts)

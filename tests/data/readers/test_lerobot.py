@@ -100,7 +100,7 @@ def test_a_card_states_body_columns_and_cameras(lerobot, shown):
     episode = reader.read(reader.keys()[1], True, Counter())
     np.testing.assert_array_equal(episode.proprioception[:, 3:], demos[1].columns["grip"])
     assert [shown(image) for image in episode.frames["eye"]] == list(range(5))
-    assert reader.view.name == "mine_16" and reader.view.shots == (Shot("eye", 32),)
+    assert reader.view.name == "mine_16" and reader.view.shots == (Shot("eye", 16),)
 
 
 @pytest.mark.parametrize(

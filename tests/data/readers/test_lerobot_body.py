@@ -108,6 +108,18 @@ def test_increments_and_poses_are_told_apart_by_name_unless_numbers_contradict(l
     assert made.translation == (0, 1, 2) and made.action_form == form
 
 
+def test_commands_far_from_the_hand_are_no_poses_whatever_they_are_called(lerobot):
+    """As LIBERO's: commands from -1 to 1 for a hand that moves in a fifth of that, around the origin."""
+    folder, _ = lerobot(lengths=[9] * 3, columns={STATE: ("x", "y", "z"), ACTION: ("x", "y", "z")})
+    assert LeRobotReader(str(folder), size_px=16).embodiment.action_form == "absolute"
+    for path in folder.glob("data/*/*.parquet"):
+        table = pq.read_table(path)
+        rows = (np.array(table[STATE].to_pylist()) * 0.2).tolist()
+        pq.write_table(table.set_column(table.column_names.index(STATE), STATE, pa.array(rows)), path)
+    (folder / "meta/info.json").touch()
+    assert LeRobotReader(str(folder), size_px=16).embodiment.action_form is None
+
+
 def test_what_numbers_are_is_read_from_any_form_of_names(lerobot):
     folder, _ = lerobot(columns={STATE: POSE, ACTION: POSE})
     path = folder / "meta/info.json"

@@ -50,10 +50,11 @@ def test_poses_become_increments_of_another_body(poses, deltas):
     assert body.proprioception == POSE and body.gripper_action == 6
 
 
-def test_poses_stay_absolute_and_segments_of_them_are_refused(poses, tmp_path):
+def test_poses_stay_absolute_and_segments_of_them_are_refused(poses, capsys):
     reader = LeRobotReader(str(poses), size_px=16)
     assert reader.embodiment.action_form == "absolute" and reader.embodiment.name == "tiny_arm"
     np.testing.assert_allclose(read(reader).actions[:, 1], 0.01 * np.arange(1, 7), atol=1e-6)
+    assert "facts.action_form=increment" in capsys.readouterr().err
     words = ["shards/lerobot.yaml", f"reader.init_args.root={poses}"]
     with pytest.raises(ValueError, match=r"needs increments as actions, and those of embodiment tiny_arm are absolute"):
         read_card(words)

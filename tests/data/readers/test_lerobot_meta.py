@@ -112,3 +112,41 @@ def test_metadata_that_is_no_object_is_told(lerobot):
     (folder / "meta/info.json").write_text("[]")
     with pytest.raises(ValueError, match=r"info\.json holds list, expected a JSON object"):
         LeRobotReader(str(folder), **OPEN)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"features": []}, r"has features \[\], expected them by key"),
+        ({"video_path": None}, r"has cameras of videos and lacks video_path"),
+        ({"total_episodes": "3"}, r"says total_episodes '3', expected a number"),
+        ({"chunks_size": 0}, r"is not as version v2\.1 of the format has it \(integer"),
+    ],
+)
+def test_words_in_the_place_of_numbers_are_told(lerobot, change, sentence):
+    folder, _ = lerobot()
+    path = folder / "meta/info.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=sentence):
+        LeRobotReader(str(folder), **OPEN)
+
+
+def test_a_length_may_be_a_float_and_is_no_null(lerobot):
+    folder, demos = lerobot()
+    rewrite(folder / EPISODES["v2.1"], length=[7.0, 5.0, 9.0])
+    reader = LeRobotReader(str(folder), **OPEN)
+    assert len(list(reader.read(reader.keys()[0], True, Counter()).frames["front"])) == len(demos[0])
+    rewrite(folder / EPISODES["v2.1"], length=[7, None, 9])
+    with pytest.raises(ValueError, match="None is no number of steps"):
+        LeRobotReader(str(folder), **OPEN)
+
+
+def test_features_without_a_shape_are_nobodys_columns(lerobot):
+    folder, _ = lerobot("v3.0")
+    path = folder / "meta/info.json"
+    info = json.loads(path.read_text())
+    info["features"]["language_events"] = {"dtype": "language", "shape": None}
+    path.write_text(json.dumps(info | {"codebase_version": "v3.1"}))
+    assert len(LeRobotReader(str(folder), **OPEN).keys()) == 3
+    with pytest.raises(ValueError, match=r"no column of numbers 'language_events'; it has observation\.state, action"):
+        LeRobotReader(str(folder), actions=["language_events"], **OPEN)

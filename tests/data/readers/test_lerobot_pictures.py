@@ -178,7 +178,10 @@ def test_pictures_beside_the_parquet_are_read(pictures, shown, told):
         for camera, clip in reader.read(key, True, Counter()).frames.items():
             assert [shown(p) for p in clip] == list(range(0, len(demo), 2))
             np.testing.assert_array_equal(clip[0][1, 1], demo.pictures[camera][0][1, 1])
+    before = [one.digest for one in reader.fingerprints(reader.keys(), True)]
     next(folder.rglob("*wrist/episode_000001/frame_000003.png")).unlink()
+    after = [one.digest for one in reader.fingerprints(reader.keys(), True)]
+    assert before[1] != after[1] and (before[0], before[2]) == (after[0], after[2])
     with pytest.raises(UnusableEpisode, match=r"\(too few frames\): camera wrist: there are 4 pictures for 5 states"):
         reader.read(reader.keys()[1], True, Counter())
 

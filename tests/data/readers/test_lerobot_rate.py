@@ -47,7 +47,7 @@ def test_videos_of_another_rate_name_both_rates_once_for_the_set(lerobot, refilm
     assert len(reader.read(reader.keys()[0], False, Counter())) == 7, "without frames no video is opened"
 
 
-@pytest.mark.parametrize("change", ["one fits", "uneven", "no data"])
+@pytest.mark.parametrize("change", ["one fits", "uneven", "later", "no data"])
 def test_a_set_is_not_refused_for_what_single_episodes_have(lerobot, change):
     folder, demos = lerobot()
     rng = np.random.default_rng(1)
@@ -58,7 +58,9 @@ def test_a_set_is_not_refused_for_what_single_episodes_have(lerobot, change):
             continue
         if change == "one fits" and index == 1:
             continue
-        times = np.arange(len(demo)) / 30 if change == "one fits" else np.cumsum(rng.uniform(0.2, 2, len(demo)))
+        steps = np.arange(len(demo))
+        uneven = np.cumsum(rng.uniform(0.2, 2, len(demo)))
+        times = {"one fits": steps / 30, "later": 9 + steps / 15}.get(change, uneven)
         table = pq.read_table(path)
         pq.write_table(table.set_column(table.column_names.index("timestamp"), "timestamp", pa.array(times)), path)
     reader = LeRobotReader(str(folder), **SETTINGS)

@@ -271,3 +271,23 @@ def test_a_file_whose_name_has_blanks_is_a_task_that_shards_can_hold(tmp_path, d
     with pytest.raises(ValueError, match=r"no name that shards can give to a camera"):
         body = replace(ROBOSUITE_PANDA, cameras=("left eye",))
         RobomimicHdf5Reader(str(path), "lift the cube", cameras={"left eye": "left_image"}, embodiment=body)
+
+
+def test_groups_and_arrays_in_each_others_place_lose_one_demonstration(robomimic):
+    with h5py.File(robomimic, "a") as file:
+        file["data/demo_7"] = np.zeros(3)
+        del file["data/demo_0/obs/agentview_image"], file["data/demo_2/obs/robot0_eef_pos"]
+        file.create_group("data/demo_0/obs/agentview_image")
+        file.create_group("data/demo_2/obs/robot0_eef_pos")
+        actions = file["data/demo_10/actions"][()][..., None]
+        del file["data/demo_10/actions"]
+        file["data/demo_10/actions"] = actions
+    reader = RobomimicHdf5Reader(str(robomimic), "lift the cube", size_px=16)
+    assert [number for _, number in reader.keys()] == [0, 2, 10]
+    for number, sentence in (
+        (0, r"/data/demo_0/obs/agentview_image of .* is a group, expected an array of pictures"),
+        (2, r"\(missing column\): it has no array obs/robot0_eef_pos"),
+        (10, r"\(broken data\): actions has the shape \(4, 7, 1\), expected a row a step"),
+    ):
+        with pytest.raises(UnusableEpisode, match=sentence):
+            reader.read(("lift", number), True, Counter())

@@ -57,7 +57,7 @@ def test_an_instruction_that_is_too_long_is_refused(prompt: Prompt) -> None:
 
 
 def test_an_instruction_cannot_smuggle_in_image_tokens(prompt: Prompt) -> None:
-    with pytest.raises(ValueError, match="may not hold image tokens"):
+    with pytest.raises(ValueError, match=r"may not hold <IMG_CONTEXT>, which the backbone reads as more than text"):
         prompt.layout(["open <IMG_CONTEXT> drawer"], torch.tensor([[True, True]]), drop=True)
 
 

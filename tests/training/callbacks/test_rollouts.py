@@ -67,7 +67,7 @@ def test_a_resumed_run_with_rollouts_equals_an_uninterrupted_one_without(workspa
     assert [outcome.success for outcome in outcomes] == [True, False, True, False]
     results = json.loads((workspace / "runs/with/provenance.json").read_text())["results"]
     assert (results["success_rate"], results["episodes"], results["retries"]) == (0.5, 4, 0)
-    assert (results["benchmark"], results["measured_at_step"], results["seeds"]) == ("still", 5, [0, 1])
+    assert (results["benchmark"], results["measured_at_step"], results["seeds"]) == ("still", 5, [0, 1, 2, 3])
     assert "Success in still: 50.0 %" in card(Policy.load(workspace / "runs/with/policy"), "me/with")
     assert results["best_success"] == {"success_rate": 0.5, "step": 2}  # later ones were no better
     with (workspace / "runs/without/csv/version_0/metrics.csv").open() as file:

@@ -16,10 +16,12 @@ class DaskCluster(Executor):
     Args:
         address: Of the scheduler, ``tcp://host:8786``.
         timeout_s: How long to try to reach it.
+        patience_s: How long to wait while no worker works, because there is none or all are paused; None for ever.
     """
 
     address: str
     timeout_s: float = 5.0
+    patience_s: float | None = 3600.0
 
     def run(self, jobs: Mapping[int, Callable[[], Result]]) -> Iterator[tuple[int, Result]]:
         """As :meth:`Executor.run`.
@@ -27,6 +29,7 @@ class DaskCluster(Executor):
         Raises:
             ImportError: If Dask is not installed.
             ConnectionError: If the scheduler is not reached, or lost.
+            TimeoutError: If no worker has worked for ``patience_s``.
         """
         if not jobs:
             return
@@ -42,4 +45,4 @@ class DaskCluster(Executor):
                 "`dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or correct the address."
             ) from error
         with client:
-            yield from run_on(client, jobs)
+            yield from run_on(client, jobs, self.patience_s)

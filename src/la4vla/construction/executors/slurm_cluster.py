@@ -7,13 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from la4vla.construction.executors.base import Executor, Result
 from la4vla.construction.executors.dask_client import MISSING, run_on
-
-if TYPE_CHECKING:
-    from dask_jobqueue.slurm import SLURMCluster
+from la4vla.construction.executors.slurm_submission import Submission
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class SlurmCluster(Executor):
         directives: Further lines for ``#SBATCH``, ``"--gres=gpu:1"``.
         prologue: Shell lines to run before the workers, ``"module load osmesa"``.
         log_folder: Where SLURM writes what jobs print; None leaves that to SLURM.
+        patience_s: How long to wait while no worker works, in the queue or otherwise; None for ever, with a word every
+            ten minutes.
 
     Raises:
         ValueError: If a number is below 1.
@@ -48,6 +48,7 @@ class SlurmCluster(Executor):
     directives: list[str] = field(default_factory=list)
     prologue: list[str] = field(default_factory=list)
     log_folder: str | None = None
+    patience_s: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.jobs, self.workers_per_job) < 1:
@@ -61,25 +62,33 @@ class SlurmCluster(Executor):
         Raises:
             ImportError: If Dask or dask-jobqueue is not installed.
             FileNotFoundError: If there is no ``sbatch``.
+            ConnectionRefusedError: If ``sbatch`` goes on refusing and there is no worker.
+            TimeoutError: If no worker has worked for ``patience_s``.
         """
         if not jobs:
             return
         if shutil.which("sbatch") is None:
             raise FileNotFoundError("There is no `sbatch` on this machine; start the build on a login node of SLURM.")
-        with self.cluster() as cluster, cluster.get_client() as client:
+        submission = Submission()
+        with self.cluster(submission) as cluster, cluster.get_client() as client:
             wanted = min(self.jobs, len(jobs))
             cluster.adapt(minimum_jobs=wanted, maximum_jobs=wanted)  # unlike scale() it replaces jobs that ended
-            yield from run_on(client, jobs)
+            try:
+                yield from run_on(client, jobs, self.patience_s, submission.check)
+            finally:
+                submission.ended = True
 
-    def cluster(self) -> SLURMCluster:
+    def cluster(self, submission: Submission | None = None) -> Any:
         """The scheduler, and how its jobs will be submitted; none is yet."""
-        interrupted = signal.getsignal(signal.SIGINT)
-        try:
-            from dask_jobqueue.slurm import SLURMCluster
-        except ImportError as error:
-            raise ImportError(MISSING) from error
-        signal.signal(signal.SIGINT, interrupted)  # that import takes the signal, and an interruption its sentence
-        return SLURMCluster(
+        slurm = _jobqueue()
+        submission = submission or Submission()
+
+        class Job(slurm.SLURMJob):  # type: ignore[misc,unused-ignore]
+            async def _submit_job(self, script_filename: str) -> str:
+                return await submission.submit(super()._submit_job, script_filename)
+
+        return slurm.SLURMCluster(
+            job_cls=Job,
             queue=self.partition,
             account=self.account,
             cores=self.workers_per_job,  # one thread each
@@ -95,3 +104,20 @@ class SlurmCluster(Executor):
             death_timeout=300,  # s until a worker that finds no scheduler gives up; busy nodes start slowly
             scheduler_options={"dashboard": False},
         )
+
+
+def _jobqueue() -> Any:
+    """dask-jobqueue's module for SLURM. Importing it takes SIGINT and ends with status 0, so the signal is given back.
+
+    No annotation names that module, since whoever resolves annotations would import it, and take the signal, unseen.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        from dask_jobqueue import slurm
+    except ImportError as error:
+        raise ImportError(MISSING) from error
+    taken = "dask_jobqueue.runner"
+    if getattr(signal.getsignal(signal.SIGINT), "__module__", None) == taken:
+        theirs = getattr(before, "__module__", None) == taken  # it was imported before, by somebody else
+        signal.signal(signal.SIGINT, signal.default_int_handler if theirs else before)
+    return slurm

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from la4vla.construction.durations import check_times, steps_of
 from la4vla.construction.keyframes import KeyframeDetector
 from la4vla.construction.segmenters.base import Pending, Segmenter
 from la4vla.schema.embodiment import Embodiment
 from la4vla.schema.episode import Episode, Segment
+
+LEAST_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class HybridSegmenter(Segmenter):
         segmenter: Proposes the segments.
         keyframes: Finds the moments to move to.
         window_s: Farthest move in seconds; about the time between two frames shown.
-        min_steps: Shortest segment that a move may leave.
+        min_s: Shortest segment that a move may leave, at least three steps.
 
     Raises:
         ValueError: If a number is out of range.
@@ -33,13 +36,10 @@ class HybridSegmenter(Segmenter):
     segmenter: Segmenter
     keyframes: KeyframeDetector = field(default_factory=KeyframeDetector)
     window_s: float = 0.5
-    min_steps: int = 3
+    min_s: float = 0.0375
 
     def __post_init__(self) -> None:
-        if self.window_s < 0 or self.min_steps < 1:
-            raise ValueError(
-                f"window_s cannot be negative and min_steps is at least 1, got {self.window_s} and {self.min_steps}."
-            )
+        check_times(window_s=self.window_s, min_s=self.min_s)
 
     @property
     def needs_frames(self) -> bool:
@@ -63,12 +63,13 @@ class HybridSegmenter(Segmenter):
     def begin(self, episode: Episode) -> Pending:
         """Begin as the other segmenter does; boundaries are moved when it is done."""
         steps = [keyframe.step for keyframe in self.keyframes.detect(episode)]
-        window, length = round(self.window_s * episode.embodiment.control_hz), len(episode)
+        hz, length = episode.embodiment.control_hz, len(episode)
+        window, least = round(self.window_s * hz), steps_of(self.min_s, hz, LEAST_STEPS)
         proposed = self.segmenter.begin(episode)
 
         def moved() -> list[Segment]:
             segments = proposed.result()
-            at = snap({b for s in segments for b in (s.start, s.stop)}, steps, length, window, self.min_steps)
+            at = snap({b for s in segments for b in (s.start, s.stop)}, steps, length, window, least)
             return [replace(segment, start=at[segment.start], stop=at[segment.stop]) for segment in segments]
 
         return Pending(moved, proposed.cancel)

@@ -8,6 +8,7 @@ import numpy as np
 
 from la4vla.construction.consistency import refuse_absolute
 from la4vla.construction.contacts import ContactDetector
+from la4vla.construction.durations import check_times, odd_steps_of, steps_of
 from la4vla.construction.grip import Grip
 from la4vla.construction.gripper_actions import GripperActions
 from la4vla.construction.keyframes import KeyframeDetector, runs
@@ -22,6 +23,7 @@ from la4vla.schema.episode import Episode, Segment
 from la4vla.schema.primitives import Primitive, Status
 
 Interval = tuple[int, int]
+LEAST_STEPS = 3  # of anything that has a direction or a middle, however slow the rate
 TURNING = {
     (Status.HOLDING, True): Primitive.WRIST_ROTATE,
     (Status.HOLDING, False): Primitive.REORIENT,
@@ -57,16 +59,17 @@ class KinematicSegmenter(Segmenter):
             or below it opens or lets be. The embodiment says which action commands the gripper; where it names none,
             the measured opening stands for the command.
         tolerance_m: Ramer-Douglas-Peucker tolerance: a bend that deviates by less is no change of direction.
-        min_steps: Shorter pieces are merged with the neighbour that points most nearly the same way.
+        min_s: Shorter pieces are merged with the neighbour that points most nearly the same way. Like all times it is
+            in seconds and counted at the rate of each demonstration; no piece is shorter than three steps.
         min_displacement_m: A piece whose hand moves less has no direction and is left out.
         secondary_ratio: A second axis is named where its displacement is at least this fraction of the dominant one's.
         min_bend_deg: Neighbouring pieces at a smaller angle are one motion; 0 keeps every bend. A straight way whose
             commands are clipped axis by axis bends by up to 45 degrees where one of two axes arrives first.
-        lead_steps: Steps at the beginning of a piece whose summed command must agree with a second direction word.
-        settle_steps: Longest time a gripper takes to close or open.
-        settled_speed: Change of the opening per step, as a fraction of its stroke, below which it has settled.
-        departure_speed: Commanded translation, as a length in units of the action, above which a gripper action has
-            become the next motion.
+        lead_s: Beginning of a piece, in seconds, whose summed command must agree with a second direction word.
+        settle_s: Longest time a gripper takes to close or open.
+        settled_strokes_s: Change of the opening per second, as a fraction of its stroke, below which it has settled.
+        departure_m_s: Commanded speed, in metres a second, above which a gripper action has become the next motion.
+        blip_s: A gripper command that comes back within half of this is a hesitation.
         held_opening: A gripper closed from the first step on is a fist, unless it stays open by more than this
             fraction of its stroke. One that closes later, after an approach with open fingers, closes on something.
         closing_left: Holding begins when this share of the fingers' way to where they come to rest is left.
@@ -74,26 +77,35 @@ class KinematicSegmenter(Segmenter):
         contacts: Finds where something holds the hand back; None claims no push, pull or press.
         rotations: Finds where the hand turns; None claims no rotation.
         magnitudes: Says which motions are called slight or far; None calls none so.
+
+    Raises:
+        ValueError: If a time is negative, or a unit of action commands no way.
     """
 
     keyframes: KeyframeDetector = field(default_factory=KeyframeDetector)
     command_m: float = 0.01
     close_above: float = 0.05
     tolerance_m: float = 0.02
-    min_steps: int = 6
+    min_s: float = 0.075
     min_displacement_m: float = 0.02
     secondary_ratio: float = 0.5
     min_bend_deg: float = 50.0
-    lead_steps: int = 16
-    settle_steps: int = 40
-    settled_speed: float = 0.01
-    departure_speed: float = 0.5
+    lead_s: float = 0.2
+    settle_s: float = 0.5
+    settled_strokes_s: float = 0.8
+    departure_m_s: float = 0.4
+    blip_s: float = 0.0625
     held_opening: float = 0.08
     closing_left: float = 0.1
     max_waits: int = 1
     contacts: ContactDetector | None = field(default_factory=ContactDetector)
     rotations: RotationDetector | None = field(default_factory=RotationDetector)
     magnitudes: Magnitudes | None = field(default_factory=Magnitudes)
+
+    def __post_init__(self) -> None:
+        if not self.command_m > 0:
+            raise ValueError(f"command_m must be above 0, got {self.command_m}.")
+        check_times(min_s=self.min_s, lead_s=self.lead_s, settle_s=self.settle_s, blip_s=self.blip_s)
 
     @property
     def metres_per_unit(self) -> float | None:
@@ -118,7 +130,13 @@ class KinematicSegmenter(Segmenter):
         grip = self._grip(episode)
         free = np.ones(len(episode), dtype=bool)
         segments: list[Segment] = []
-        actions = GripperActions(self.min_steps, self.settle_steps, self.settled_speed, self.departure_speed)
+        hz = episode.embodiment.control_hz
+        actions = GripperActions(
+            self._min_steps(hz),
+            steps_of(self.settle_s, hz),
+            self.settled_strokes_s / hz,
+            self.departure_m_s / (self.command_m * hz),
+        )
         closings: set[int] = set()
         for start, stop in actions.find(episode, grip):
             free[start:stop] = False
@@ -137,7 +155,7 @@ class KinematicSegmenter(Segmenter):
                 continue  # sent on and stopped: that is contact, not rest
             free[start:stop] = False
             segments.append(named(episode, start, stop, Primitive.WAIT, (), _status(grip.holding[start])))
-        motions = Motions(self._pieces, self.magnitudes)
+        motions = Motions(self._pieces(hz), self.magnitudes)
         for start, stop in runs(free & grip.holding):
             segments += motions.holding(episode, start, stop)
         for start, stop in runs(free & ~grip.holding):
@@ -148,26 +166,31 @@ class KinematicSegmenter(Segmenter):
         """Per step, ``(T,)`` bool, whether the gripper holds something."""
         return self._grip(episode).holding
 
-    @property
-    def _pieces(self) -> Pieces:
+    def _min_steps(self, hz: float) -> int:
+        return steps_of(self.min_s, hz, LEAST_STEPS)
+
+    def _pieces(self, hz: float) -> Pieces:
         return Pieces(
             self.command_m,
             self.tolerance_m,
-            self.min_steps,
+            self._min_steps(hz),
             self.min_displacement_m,
             self.secondary_ratio,
             self.min_bend_deg,
-            self.lead_steps,
+            steps_of(self.lead_s, hz, LEAST_STEPS),
         )
 
     def _grip(self, episode: Episode) -> Grip:
-        return Grip.read(episode, self.close_above, self.held_opening, self.closing_left, self.settle_steps)
+        hz = episode.embodiment.control_hz
+        settle, blip = steps_of(self.settle_s, hz), odd_steps_of(self.blip_s, hz, LEAST_STEPS)
+        return Grip.read(episode, self.close_above, self.held_opening, self.closing_left, settle, blip)
 
     def _rests(self, episode: Episode, free: np.ndarray) -> list[Interval]:
         still = np.zeros(len(episode), dtype=bool)
         for start, stop in self.keyframes.static_intervals(episode):
             still[start:stop] = True
-        return [(start, stop) for start, stop in runs(still & free) if stop - start >= self.min_steps]
+        least = self._min_steps(episode.embodiment.control_hz)
+        return [(start, stop) for start, stop in runs(still & free) if stop - start >= least]
 
     def _few_waits(self, segments: list[Segment]) -> list[Segment]:
         waits = sorted((s for s in segments if s.primitive is Primitive.WAIT), key=len, reverse=True)

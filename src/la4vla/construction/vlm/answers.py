@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 from la4vla.construction.vlm.bill import Usage
 from la4vla.data.files import written_whole
+from la4vla.data.hold import hold
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,11 @@ class AnswerStore:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     lock = path.with_name(f".{path.stem}.lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    lock.touch()
+    release = hold(lock)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
         # Only now: a lock removed while the answer is missing would let two others in at once.
         lock.unlink(missing_ok=True)
     finally:
-        os.close(descriptor)
+        release()

@@ -17,12 +17,14 @@ with suppress(ImportError):  # the reader's constructor says what to install
     import h5py
 
 
-def picture_shape(stored: h5py.Dataset) -> tuple[int, int]:
+def picture_shape(stored: h5py.Dataset | h5py.Group) -> tuple[int, int]:
     """Height and width of the pictures in an array.
 
     Raises:
         ValueError: If the array does not hold ``(T, h, w, 3)`` uint8; says what it holds instead.
     """
+    if isinstance(stored, h5py.Group):
+        raise ValueError(f"{stored.name} of {stored.file.filename} is a group, expected an array of pictures.")
     shape, kind = tuple(stored.shape or ()), stored.dtype
     if len(shape) == 4 and shape[3] == 3 and kind == np.uint8:
         return int(shape[1]), int(shape[2])

@@ -7,14 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from la4vla.data.deltas import Deltas
 from la4vla.data.readers.base import Key, Reader
-from la4vla.data.readers.lerobot_cameras import colour_cameras, feature_axes
+from la4vla.data.readers.fingerprint import Fingerprint
+from la4vla.data.readers.lerobot_cameras import colour_cameras
 from la4vla.data.readers.lerobot_embodiment import Request, settle, with_stroke
+from la4vla.data.readers.lerobot_fingerprint import fingerprints_of
 from la4vla.data.readers.lerobot_meta import VERSIONS, EpisodeEntry, LeRobotMeta, read_meta
 from la4vla.data.readers.lerobot_pictures import LeRobotPictures
 from la4vla.data.readers.lerobot_rate import check_rate, check_video_rate
@@ -90,17 +93,16 @@ class LeRobotReader(Reader):
             stated = with_stroke(meta, self._felt, stated, gripper_open, gripper_closed)
         request = Request(self._felt, self._done, embodiment, stated, deltas, measured, angles)
         self.embodiment: Embodiment
-        self.embodiment, self._increments, open_facts = settle(meta, request, tuple(videos))
+        self.embodiment, self._increments, derived = settle(meta, request, tuple(videos))
         self._videos = _in_order(videos, self.embodiment)
         check_rate(meta)
         self.view: ViewProfile | None = None
         if self._videos:
-            heights = {camera: feature_axes(meta.features[key])[0] for camera, key in self._videos.items()}
-            shots = tuple(Shot(camera, height or size_px) for camera, height in heights.items())
+            shots = tuple(Shot(camera, size_px) for camera in self._videos)  # as a policy sees them, not as recorded
             self.view = ViewProfile(f"{self.embodiment.name}_{size_px}", shots, size_px)
         if meta.version not in VERSIONS:
             told = [f"{root} is of version {meta.version}, newer than the {VERSIONS[-1]} it is read as.", *told]
-        for sentence in [*told, *([open_facts] if open_facts else [])]:
+        for sentence in [*told, *derived]:
             Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
 
     def keys(self, tasks: str | Sequence[str] = "all", episodes: int | None = None) -> list[Key]:
@@ -146,6 +148,16 @@ class LeRobotReader(Reader):
             frames=self._clips(entry, name) if frames else {},
             frame_steps=np.arange(0, len(actions) if frames and self._videos else 0, self.frame_every, dtype=np.int64),
         )
+
+    @property
+    def source(self) -> Path:
+        """The folder of the data set."""
+        return Path(self.root)
+
+    def fingerprints(self, keys: Sequence[Key], frames: bool) -> list[Fingerprint]:
+        """As :meth:`Fingerprinted.fingerprints`."""
+        cameras = tuple(self._videos.values()) if frames else ()
+        return fingerprints_of(read_meta(self.root), [n for _, n in keys], (*self._felt, *self._done), cameras)
 
     def converted(self, proprioception: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(T, S)`` and ``(T, A)`` as the embodiment means them, from the columns as they are."""
@@ -200,14 +212,15 @@ def slug_of(entry: EpisodeEntry) -> str:
 
 
 def _check_columns(meta: LeRobotMeta, columns: Sequence[str]) -> None:
+    known = [key for key, f in meta.features.items() if _is_row(f) and str(f["dtype"]).startswith(("float", "int"))]
     for column in columns:
-        if column not in meta.features or len(meta.features[column]["shape"]) != 1:
-            known = ", ".join(
-                key
-                for key, f in meta.features.items()
-                if len(f["shape"]) == 1 and f["dtype"].startswith(("float", "int"))
-            )
-            raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {known}.")
+        if column not in meta.features or not _is_row(meta.features[column]):
+            raise ValueError(f"{meta.root} has no column of numbers {column!r}; it has {', '.join(known)}.")
+
+
+def _is_row(feature: Mapping[str, Any]) -> bool:
+    shape = feature.get("shape")
+    return isinstance(shape, list) and len(shape) == 1 and isinstance(shape[0], int)
 
 
 def _in_order(videos: Mapping[str, str], body: Embodiment) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from la4vla.data.readers.dimension_names import AXES, EULER, QUATERNION, dimension, find
 from la4vla.data.readers.lerobot_meta import LeRobotMeta
-from la4vla.data.readers.lerobot_ranges import Ranges, ranges_of
+from la4vla.data.readers.lerobot_ranges import mean_distances, ranges_of
 from la4vla.data.readers.stated_facts import StatedFacts
 from la4vla.schema.embodiment import ActionForm, Embodiment
 
@@ -73,10 +73,11 @@ def derived_embodiment(
         "gripper_action": _only(find(done, ("gripper",))),
         "orientation": orientation,
         "orientation_form": FORMS[len(orientation)] if orientation else None,
-        "action_form": _form(
-            done, translation, ranges_of(meta, actions, translation), ranges_of(meta, proprioception, position)
-        ),
+        "action_form": _form_by_name(done, translation),
     }
+    if position and translation and told["action_form"] == "absolute":
+        if _elsewhere(meta, actions, translation, proprioception, position):
+            told["action_form"] = None
     return Embodiment(
         **{
             "name": _slug(str(meta.info.get("robot_type") or meta.root.resolve().name)),
@@ -90,23 +91,35 @@ def derived_embodiment(
     )
 
 
-def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> str | None:
-    """A sentence on what a derived embodiment leaves open, and how to state it; None where it leaves nothing open."""
+def open_facts(meta: LeRobotMeta, body: Embodiment, proprioception: Sequence[str]) -> list[str]:
+    """A sentence on what a derived embodiment leaves open, and how to state it; none where it leaves nothing open."""
     facts = ["position", "translation", "action_form", "orientation", "gripper", "gripper_action"]
     facts += ["forward", "left", "up"]
     facts += ["gripper_open", "gripper_closed"] if body.gripper is not None else []
     facts += ["gripper_action_open", "gripper_action_closed"] if body.gripper_action is not None else []
     missing = [fact for fact in facts if getattr(body, fact) is None]
     if not missing:
-        return None
+        return []
     readings = ""
     if "gripper_open" in missing and (ranges := ranges_of(meta, proprioception, (body.gripper or 0,))):
         readings = f" (the gripper's readings go from {ranges[0][0]:g} to {ranges[0][1]:g})"
-    return (
+    return [
         f"What {meta.root} names is all that is known of embodiment {body.name}: {', '.join(missing)} are not "
         f"recorded{readings}. Whoever needs one will refuse; state it in the card, for example with "
         "reader.init_args.facts.up=[0,0,1]."
-    )
+    ]
+
+
+def poses_by_name(body: Embodiment) -> list[str]:
+    """A sentence on a derived embodiment whose actions are taken for poses to go to; none where they are not."""
+    if body.action_form != "absolute" or body.translation is None:
+        return []
+    names = ", ".join(body.actions[i] for i in body.translation)
+    return [
+        f"The actions {names} of embodiment {body.name} are taken for poses to go to, as they are called: make "
+        "increments of them with reader.init_args.deltas=per_step, or, if they are increments, say so with "
+        "reader.init_args.facts.action_form=increment."
+    ]
 
 
 def names_of(meta: LeRobotMeta, columns: Sequence[str], fact: str) -> list[str]:
@@ -159,20 +172,28 @@ def _in_radians(meta: LeRobotMeta, names: Sequence[str], columns: Sequence[str])
     return None if any(max(-low, high) > TURN for low, high in ranges_of(meta, columns, angles)) else angles
 
 
-def _form(names: Sequence[str], translation: Dims, commands: Ranges, positions: Ranges) -> ActionForm | None:
-    """What names say of a translation; None where they say both, or the ranges of its numbers contradict them."""
-    if translation is None:
+def _form_by_name(names: Sequence[str], translation: Dims) -> ActionForm | None:
+    """What names say of a translation; None without one, and where they say both."""
+    deltas = {dimension(names[i]).delta for i in translation or ()}
+    if len(deltas) != 1:
         return None
-    deltas = {dimension(names[i]).delta for i in translation}
-    if len(deltas) > 1:
-        return None
-    if deltas == {True}:
-        return "increment"
-    pairs = list(zip(commands, positions, strict=False))
-    gaps = [(max(low - most, least - high), most - least, high - low) for (low, high), (least, most) in pairs]
-    apart = any(gap > span + width + NEAR for gap, span, width in gaps)
-    small = [width < SMALL * span for _, span, width in gaps if span > NEAR]
-    return None if apart or (small and all(small)) else "absolute"
+    return "increment" if True in deltas else "absolute"
+
+
+def _elsewhere(
+    meta: LeRobotMeta, actions: Sequence[str], commands: Sequence[int], felt: Sequence[str], positions: Sequence[int]
+) -> bool:
+    """Whether commands lie elsewhere than the positions they would have to be near, if they were poses to go to."""
+    told, been = ranges_of(meta, actions, commands), ranges_of(meta, felt, positions)
+    small = []
+    for (low, high), (least, most) in zip(told, been, strict=False):
+        if max(low - most, least - high) > (most - least) + (high - low) + NEAR:
+            return True
+        if most - least > NEAR:
+            small.append(high - low < SMALL * (most - least))
+    distances = mean_distances(meta, actions, commands, felt, positions)
+    far = any(d > most - least + NEAR for d, (least, most) in zip(distances, been, strict=False))
+    return far or (bool(small) and all(small))
 
 
 def _slug(text: str) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from la4vla.data.deltas import Deltas
-from la4vla.data.readers.lerobot_body import derived_embodiment, gripper_of, names_of, open_facts, own_embodiment
+from la4vla.data.readers.lerobot_body import (
+    derived_embodiment,
+    gripper_of,
+    names_of,
+    open_facts,
+    own_embodiment,
+    poses_by_name,
+)
 from la4vla.data.readers.lerobot_deltas import Increments, check_poses
 from la4vla.data.readers.lerobot_meta import LeRobotMeta
 from la4vla.data.readers.stated_facts import StatedFacts
@@ -38,8 +45,8 @@ class Request:
 
 def settle(
     meta: LeRobotMeta, request: Request, cameras: Sequence[str]
-) -> tuple[Embodiment, Increments | None, str | None]:
-    """The embodiment, how its actions are made, and a sentence on what is open, where the metadata had to tell it.
+) -> tuple[Embodiment, Increments | None, list[str]]:
+    """The embodiment, how its actions are made, and sentences on what the metadata had to tell.
 
     Raises:
         ValueError: If too little is known, or what is stated does not fit the data.
@@ -56,7 +63,7 @@ def settle(
                 )
             increments = Increments.of(request.deltas, body, request.measured, request.angles)
             body = increments.body(body, renamed=False)
-        return body, increments, None
+        return body, increments, []
     own = own_embodiment(meta)
     # what is stated of the actions is meant of what comes out
     commands = request.facts if request.deltas == "none" else replace(request.facts, name=None, action_form=None)
@@ -70,7 +77,10 @@ def settle(
         body = increments.body(body, renamed=True)
     body = request.facts.over(body)
     check_size(meta, body, request.proprioception, request.actions)
-    return body, increments, None if own else open_facts(meta, body, request.proprioception)
+    if own:
+        return body, increments, []
+    poses = poses_by_name(body) if request.facts.action_form is None else []
+    return body, increments, [*open_facts(meta, body, request.proprioception), *poses]
 
 
 def with_stroke(

@@ -76,7 +76,7 @@ class LeRobotMeta:
 
 
 def read_meta(root: str | Path) -> LeRobotMeta:
-    """The metadata of the data set in ``root``; read once per process while ``info.json`` does not change.
+    """The metadata of the data set in ``root``; read once per process while no file of it changes.
 
     Raises:
         FileNotFoundError: If there is no data set, or a part of its metadata is missing.
@@ -85,11 +85,17 @@ def read_meta(root: str | Path) -> LeRobotMeta:
     path = Path(root) / "meta" / "info.json"
     if not path.is_file():
         raise FileNotFoundError(f"There is no LeRobot data set in {root}: it has no meta/info.json. Download it first.")
-    return _read(str(root), path.stat().st_mtime_ns)
+    return _read(str(root), _state(path.parent))
+
+
+def _state(meta: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the files in ``meta``, by which a correction is noticed."""
+    files = (path for kind in ("*.json*", "*.parquet", "episodes/*/*.parquet") for path in meta.glob(kind))
+    return tuple((str(path), (seen := path.stat()).st_size, seen.st_mtime_ns) for path in sorted(files))
 
 
 @lru_cache(maxsize=4)
-def _read(folder: str, modified_ns: int) -> LeRobotMeta:
+def _read(folder: str, state: tuple[tuple[str, int, int], ...]) -> LeRobotMeta:
     root = Path(folder)
     info = json_object((root / "meta" / "info.json").read_bytes(), f"{root}/meta/info.json")
     version = str(info.get("codebase_version"))
@@ -101,6 +107,10 @@ def _read(folder: str, modified_ns: int) -> LeRobotMeta:
         episodes = {entry.index: entry for entry in sorted(entries, key=lambda entry: entry.index)}
     except KeyError as error:
         raise ValueError(f"The meta folder of {root} lacks {error} somewhere; download it again.") from None
+    except (AttributeError, TypeError, ArithmeticError, IndexError) as error:  # a text in the place of a number, say
+        raise ValueError(
+            f"The meta folder of {root} is not as version {version} of the format has it ({error}); write it again."
+        ) from error
     if not episodes:
         raise ValueError(f"The LeRobot data set {root} is empty: it lists no episode.")
     if len(episodes) < (info.get("total_episodes") or 0):
@@ -123,6 +133,17 @@ def _check_info(root: Path, info: Mapping[str, Any]) -> None:
         sound = False
     if not sound:
         raise ValueError(f"{root}/meta/info.json says fps {info['fps']!r}, expected the steps of a second, above 0.")
+    features = info["features"]
+    if not isinstance(features, Mapping):
+        raise ValueError(f"{root}/meta/info.json has features {features!r}, expected them by key; write it again.")
+    for key, feature in features.items():
+        if not isinstance(feature, Mapping) or "dtype" not in feature:
+            raise ValueError(f"{root}/meta/info.json says {feature!r} of {key}, expected its dtype; write it again.")
+    if any(feature["dtype"] == "video" for feature in features.values()) and info.get("video_path") is None:
+        raise ValueError(f"{root}/meta/info.json has cameras of videos and lacks video_path; write it again.")
+    count = info.get("total_episodes")
+    if count is not None and not isinstance(count, int):
+        raise ValueError(f"{root}/meta/info.json says total_episodes {count!r}, expected a number; write it again.")
     if info.get("total_episodes") == 0:
         raise ValueError(f"The LeRobot data set {root} is empty: it counts no episode.")
 
@@ -140,7 +161,7 @@ def _version_2(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
         return EpisodeEntry(
             index=index,
             tasks=_instructions(line["tasks"], where),
-            length=line["length"],
+            length=_whole(line["length"]),
             data=root / info["data_path"].format(**place),
             videos={key: (root / info["video_path"].format(video_key=key, **place), 0.0) for key in videos},
         )
@@ -159,7 +180,7 @@ def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
         return EpisodeEntry(
             index=row["episode_index"],
             tasks=_instructions(row["tasks"], f"{root}/meta/episodes, episode {row['episode_index']},"),
-            length=row["length"],
+            length=_whole(row["length"]),
             data=root / info["data_path"].format(**place("data")),
             videos={
                 key: (
@@ -172,6 +193,13 @@ def _version_3(root: Path, info: Mapping[str, Any]) -> tuple[dict[int, str], Ite
 
     files = sorted((root / "meta" / "episodes").glob("*/*.parquet"))
     return _task_table(root / "meta" / "tasks.parquet"), (entry(row) for file in files for row in parquet_rows(file))
+
+
+def _whole(value: Any) -> int:
+    """A count, which some tables keep as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise TypeError(f"{value!r} is no number of steps")
+    return int(value)
 
 
 def _task_table(path: Path) -> dict[int, str]:

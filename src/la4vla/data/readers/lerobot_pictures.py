@@ -12,6 +12,7 @@ from typing import overload
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from la4vla.data.readers.lerobot_meta import EpisodeEntry
 from la4vla.data.readers.lerobot_tables import one_line
 from la4vla.data.readers.picture_colour import as_rgb
 from la4vla.data.unusable import UnusableEpisode
@@ -91,6 +92,18 @@ class LeRobotPictures(Sequence[np.ndarray]):
         """
         self._files()
 
+    def beside(self) -> list[Path]:
+        """The files that lie outside the parquet file; none where it holds the pictures, or cannot be read."""
+        try:
+            with pq.ParquetFile(self.path) as file:
+                if self.column in file.schema_arrow.names:
+                    row = next(file.iter_batches(1, columns=[self.column]))[self.column][0].as_py()
+                    if isinstance(row, dict) and row.get("bytes") is not None:
+                        return []
+            return [file for file in self._files() if isinstance(file, Path)]
+        except (UnusableEpisode, pa.ArrowException, OSError, StopIteration):
+            return []  # whoever reads it will say so
+
     def _files(self) -> list[bytes | Path]:
         """The content of every step's file where the table holds it, else its path."""
         try:
@@ -142,3 +155,8 @@ class LeRobotPictures(Sequence[np.ndarray]):
 
     def _unusable(self, reason: str, sentence: str) -> UnusableEpisode:
         return UnusableEpisode(self.episode, reason, f"camera {self.camera}: {sentence}")
+
+
+def files_beside(root: Path, entry: EpisodeEntry, column: str) -> list[Path]:
+    """The pictures of an episode that lie outside its parquet file."""
+    return LeRobotPictures(root, entry.data, column, entry.index, entry.length, 1, 1, "?", "?").beside()

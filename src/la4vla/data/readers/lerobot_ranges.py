@@ -25,19 +25,34 @@ def ranges_of(meta: LeRobotMeta, columns: Sequence[str], dims: Sequence[int] | N
     low, high = ([v for c in columns for v in _list(meta.stats.get(c, {}).get(end))] for end in ("min", "max"))
     width = sum(meta.features[column]["shape"][0] for column in columns)
     if not len(low) == len(high) == width:
-        low, high = _of_one_episode(meta, columns)
+        numbers = _of_one_episode(meta, columns)
+        low, high = numbers.min(axis=0).tolist(), numbers.max(axis=0).tolist()
     return [(float(low[i]), float(high[i])) for i in dims] if len(low) == width else []
 
 
-def _of_one_episode(meta: LeRobotMeta, columns: Sequence[str]) -> tuple[list[float], list[float]]:
+def mean_distances(
+    meta: LeRobotMeta, columns: Sequence[str], dims: Sequence[int], others: Sequence[str], those: Sequence[int]
+) -> list[float]:
+    """Mean distance of each of ``dims`` of some columns from that of ``those`` of others, over one episode.
+
+    Empty where none can be read.
+    """
+    numbers, width = _of_one_episode(meta, [*columns, *others]), sum(meta.features[c]["shape"][0] for c in columns)
+    if numbers.shape[1] <= width:
+        return []
+    apart: list[float] = np.abs(numbers[:, list(dims)] - numbers[:, [width + j for j in those]]).mean(axis=0).tolist()
+    return apart
+
+
+def _of_one_episode(meta: LeRobotMeta, columns: Sequence[str]) -> np.ndarray:
+    """``(T, d)``, the columns side by side; ``(1, 0)`` where none of the first episodes can be read."""
     for entry in list(meta.episodes.values())[:ASKED]:
         try:
             rows = episode_rows(entry, columns, meta.fps, "?")
         except UnusableEpisode:
             continue  # it is told when it is read
-        numbers = np.concatenate([rows[column] for column in columns], axis=1)
-        return numbers.min(axis=0).tolist(), numbers.max(axis=0).tolist()
-    return [], []
+        return np.concatenate([rows[column] for column in columns], axis=1)
+    return np.empty((1, 0))
 
 
 def _list(value: Any) -> list[Any]:

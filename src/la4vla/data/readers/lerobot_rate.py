@@ -27,11 +27,12 @@ def check_rate(meta: LeRobotMeta) -> None:
         except UnusableEpisode:
             continue  # it is told when it is read
         steps = np.arange(len(times_s))
-        if len(times_s) < 2 or (np.abs(times_s * meta.fps - steps) <= TOLERANCE).all():
+        late = np.abs(times_s * meta.fps - steps)
+        if len(times_s) < 2 or not late[0] <= TOLERANCE or (late <= TOLERANCE).all():
             return
         rate = float((len(times_s) - 1) / (times_s[-1] - times_s[0])) if times_s[-1] > times_s[0] else 0.0
         if not (np.abs((times_s - times_s[0]) * rate - steps) <= TOLERANCE).all():
-            return
+            return  # stamps that jump tell no rate
         rates.append(rate)
     _refuse(meta, rates, "the time stamps of its episodes run")
 

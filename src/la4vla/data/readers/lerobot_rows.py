@@ -58,7 +58,8 @@ def episode_times(entry: EpisodeEntry, key: str) -> np.ndarray:
     times = _episode(entry, ("episode_index", "timestamp"), key)["timestamp"]
     if not pa.types.is_floating(times.type) or times.null_count:
         raise UnusableEpisode(key, "broken data", f"timestamp holds {times.type}, expected a number in every row.")
-    return times.to_numpy().astype(np.float64)
+    times_s: np.ndarray = times.to_numpy().astype(np.float64)
+    return times_s
 
 
 def _episode(entry: EpisodeEntry, columns: tuple[str, ...], key: str) -> pa.Table:

@@ -13,6 +13,8 @@ import numpy as np
 
 from la4vla.data.readers.base import Key, Reader
 from la4vla.data.readers.checked_text import checked_text
+from la4vla.data.readers.fingerprint import Fingerprint
+from la4vla.data.readers.hdf5_fingerprint import demonstration_digest
 from la4vla.data.readers.hdf5_frames import Hdf5Frames, picture_shape
 from la4vla.data.readers.member_names import as_member_name, check_camera_names
 from la4vla.data.readers.packages import require
@@ -94,7 +96,8 @@ class RobomimicHdf5Reader(Reader):
         check_camera_names(cameras)
         self._cameras = {name: cameras[name] for name in embodiment.cameras if name in cameras}
         self.embodiment: Embodiment = embodiment
-        self._files = _files(Path(path))
+        self._path = Path(path)
+        self._files = _files(self._path)
         if not any(_demonstrations(file, file.stat().st_mtime_ns) for file in self._files.values()):
             raise ValueError(f"{path} is empty: no file in it has a group data/demo_0.")
         self.view: ViewProfile | None = self._view() if self._cameras else None
@@ -147,8 +150,32 @@ class RobomimicHdf5Reader(Reader):
             raise ValueError(f"{data.file.filename} holds no instruction: give instruction=... in the card.")
         return self.instruction
 
+    @property
+    def source(self) -> Path:
+        """The file, or the folder of all files."""
+        return self._path
+
+    def fingerprints(self, keys: Sequence[Key], frames: bool) -> list[Fingerprint]:
+        """As :meth:`Fingerprinted.fingerprints`."""
+        arrays = ("actions", *(f"obs/{column}" for column in self._felt))
+        pictures = tuple(f"obs/{array}" for array in self._cameras.values()) if frames else ()
+        found = []
+        for task, number in keys:
+            name = f"{task}-{number:04d}"
+            with h5py.File(self._files[task]) as file:
+                told = self._said(file["data"], name)
+                digest = demonstration_digest(file[f"data/demo_{number}"], told, arrays, pictures)
+            found.append(Fingerprint(name, digest))
+        return found
+
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _said(self, data: h5py.Group, name: str) -> str:
+        try:
+            return self.told(data, name)
+        except ValueError as fault:
+            return str(fault)
 
     def _paired(self, felt: list[np.ndarray], actions: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Proprioception and the action that followed it, row by row."""
@@ -174,10 +201,10 @@ class RobomimicHdf5Reader(Reader):
             stored = demonstration.get(f"obs/{array}")
             if stored is None:
                 raise UnusableEpisode(name, "missing video", f"camera {camera}: there is no array obs/{array}.")
+            self._check_pictures(stored, camera, name)
             if len(stored) < steps:
                 sentence = f"camera {camera}: there are {len(stored)} pictures for {steps} states."
                 raise UnusableEpisode(name, "too few frames", sentence)
-            self._check_pictures(stored, camera, name)
             clips[camera] = Hdf5Frames(
                 path, stored.name, steps, self.frame_every, self.size_px, self.rotate_deg, name, camera
             )
@@ -246,10 +273,11 @@ def _task(stem: str) -> str:
 
 @lru_cache(maxsize=256)
 def _demonstrations(path: Path, modified_ns: int) -> list[int]:
-    """Numbers of a file's demonstrations, ascending."""
+    """Numbers of a file's demonstrations, its groups, ascending."""
     try:
         with h5py.File(path) as file:
-            names = list(file["data"]) if "data" in file else []
+            found = file.get("data")
+            names = [name for name in found if found.get(name, getclass=True) is h5py.Group] if found else []
     except OSError as error:
         raise ValueError(f"{path} is no HDF5 file ({error}). Download it again.") from error
     return sorted(int(name.removeprefix("demo_")) for name in names if name.removeprefix("demo_").isdigit())
@@ -258,12 +286,14 @@ def _demonstrations(path: Path, modified_ns: int) -> list[int]:
 def _array(group: h5py.Group, path: str, name: str) -> np.ndarray:
     """``(T, d)`` float32."""
     stored = group.get(path)
-    if stored is None:
+    if not isinstance(stored, h5py.Dataset):
         raise UnusableEpisode(name, "missing column", f"it has no array {path}.")
     try:
         values = np.asarray(stored[()], dtype=np.float32)
     except (OSError, ValueError) as error:  # a damaged chunk, or an array of something else
         raise UnusableEpisode(name, "broken data", f"{path} cannot be read as numbers ({error}).") from error
+    if values.ndim not in (1, 2):
+        raise UnusableEpisode(name, "broken data", f"{path} has the shape {values.shape}, expected a row a step.")
     values = values[:, None] if values.ndim == 1 else values
     if not np.isfinite(values).all():
         step, dim = np.argwhere(~np.isfinite(values))[0].tolist()

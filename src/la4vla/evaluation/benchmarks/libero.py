@@ -12,6 +12,7 @@ from la4vla.evaluation.perturbations import Disturbance
 from la4vla.evaluation.suitability import check_episodes
 from la4vla.rollout.agent import Agent, Slot
 from la4vla.rollout.trajectory import Job
+from la4vla.rollout.workers import TIMEOUT_S
 from la4vla.schema.observation import Observation
 from la4vla.simulators.libero import GripperMeaning
 from la4vla.simulators.libero_body import LIBERO, VIEWS
@@ -44,7 +45,8 @@ class LiberoBenchmark(Benchmark):
         videos: Episodes filmed per task; needs a view.
         film_every: Steps between the frames of a film.
         progress: Whether a progress bar is drawn.
-        attempts: How often one episode may be begun, should its simulator's process die.
+        attempts: How often one episode may be begun, should its simulator's process die or hang.
+        timeout_s: Seconds that one step or reset of a simulator may take before its process counts as hung.
         placements: "official", or "evaluation" for placements drawn anew, or "demonstration" for those that the
             scripted expert's demonstrations have.
         gripper: What the policy's last action means: "closing" as in the simulator, or "opening" from 0 to 1, as in the
@@ -73,6 +75,7 @@ class LiberoBenchmark(Benchmark):
         film_every: int = 2,
         progress: bool = True,
         attempts: int = 3,
+        timeout_s: float = TIMEOUT_S,
         placements: Placements = "official",
         gripper: GripperMeaning = "closing",
     ) -> None:
@@ -93,7 +96,9 @@ class LiberoBenchmark(Benchmark):
             )
         limits = PROTOCOLS[protocol].max_steps
         longest = max_steps if max_steps is not None else max(limits[TASKS[task].suite] for task in self.tasks)
-        super().__init__(view, longest, replan_every, processes, environments, videos, film_every, attempts, progress)
+        super().__init__(
+            view, longest, replan_every, processes, environments, videos, film_every, attempts, progress, timeout_s
+        )
         self.episodes = episodes
         self.protocol = protocol
         self.same_max_steps = max_steps

@@ -14,6 +14,7 @@ from la4vla.evaluation.suitability import check_episodes
 from la4vla.rollout.agent import Agent, Slot
 from la4vla.rollout.replay_agent import ReplayAgent
 from la4vla.rollout.trajectory import Job
+from la4vla.rollout.workers import TIMEOUT_S
 from la4vla.schema.observation import Observation
 from la4vla.simulators.metaworld import METAWORLD, VIEWS, MetaworldExpert
 from la4vla.simulators.metaworld_official import official_goals
@@ -48,7 +49,8 @@ class MetaworldBenchmark(Benchmark):
         videos: Episodes filmed per task; needs a view.
         film_every: Steps between the frames of a film.
         progress: Whether a progress bar is drawn.
-        attempts: How often one episode may be begun, should its simulator's process die.
+        attempts: How often one episode may be begun, should its simulator's process die or hang.
+        timeout_s: Seconds that one step or reset of a simulator may take before its process counts as hung.
         placements: "evaluation" for placements of our own, all different; "official" for those of the Evo-1 and LA4VLA
             client, of whose ten episodes a task eight differ; "demonstration" for those the demonstrations have.
         prompts: Whose instructions are given; "lerobot" differs from "evo1" in push-back alone.
@@ -75,11 +77,14 @@ class MetaworldBenchmark(Benchmark):
         film_every: int = 4,
         progress: bool = True,
         attempts: int = 3,
+        timeout_s: float = TIMEOUT_S,
         placements: Placements = "evaluation",
         prompts: Prompts = "evo1",
         demonstrations: str | None = None,
     ) -> None:
-        super().__init__(view, max_steps, replan_every, processes, environments, videos, film_every, attempts, progress)
+        super().__init__(
+            view, max_steps, replan_every, processes, environments, videos, film_every, attempts, progress, timeout_s
+        )
         self.tasks = select_tasks(tasks)
         check_episodes(self.tasks, episodes, first_placement)
         if view is not None and view not in VIEWS:

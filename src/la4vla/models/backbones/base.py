@@ -46,6 +46,13 @@ class Backbone(Recorded):
     def forward(self, batch: Batch) -> Tokens:
         """The tokens of ``batch``; a masked view (``image_index`` -1) leaves no trace of pixels in them."""
 
+    def check_instruction(self, instruction: str) -> None:
+        """Raise if ``instruction`` cannot be read; a backbone that reads every text has nothing to add.
+
+        Raises:
+            ValueError: If it is too long, or holds a word with a meaning of its own.
+        """
+
     @abstractmethod
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """All parameters, each in exactly one part: ``vision``, ``embeddings``, ``language``."""

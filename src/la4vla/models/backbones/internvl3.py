@@ -168,6 +168,10 @@ class InternVL3(Backbone):
             return allowed
         return torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, torch.finfo(torch.float32).min)
 
+    def check_instruction(self, instruction: str) -> None:
+        """Raise if ``instruction`` is longer than ``instruction_tokens`` or holds a token that is no text."""
+        self.prompt.check(instruction)
+
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """``vision``: tower and projector; ``embeddings``: token table; ``language``: layers and final norm."""
         language = self.model.language_model

@@ -88,6 +88,14 @@ class Prompt:
         full = Layout(ids, positions, mask, seen & (slot >= 0), ~seen)
         return _drop(full) if drop else full
 
+    def check(self, instruction: str) -> None:
+        """Raise if an instruction is too long or holds an image token.
+
+        Raises:
+            ValueError: Saying how long it may be, or which token it holds.
+        """
+        self._tail(instruction)
+
     def _tail(self, instruction: str) -> Tensor:
         if instruction not in self._tails:
             if len(self._tails) >= REMEMBERED:
@@ -96,8 +104,12 @@ class Prompt:
         return self._tails[instruction]
 
     def _read(self, instruction: str) -> Tensor:
-        if any(token in instruction for token in (IMAGE_START, IMAGE_STOP, IMAGE_CONTEXT)):
-            raise ValueError(f"An instruction may not hold image tokens, got {instruction!r}.")
+        special = sorted({*self.tokenizer.all_special_tokens, IMAGE_START, IMAGE_STOP, IMAGE_CONTEXT})
+        if held := [token for token in special if token in instruction]:
+            raise ValueError(
+                f"An instruction may not hold {held[0]}, which the backbone reads as more than text, got "
+                f"{instruction[:80]!r}: reword it in the data."
+            )
         tail = self._tokens(f"{IMAGE_STOP}\n{instruction.strip()}")
         around = len(self._tokens(f"{IMAGE_STOP}\n"))
         if len(tail) - around > self.longest:

@@ -43,10 +43,6 @@ def domain_of(
         low, high = NEEDED[normalization]
         state = replace(state, **{high: getattr(state, high) + _sliver(state, low, high)})
     actions = _statistics(leaf[ACTION], embodiment.actions, normalization, f"{path}, {ACTION}")
-    if normalization == "quantiles":  # what they call constant is answered as a constant, whatever its range
-        still = np.isclose(actions.q01, actions.q99, rtol=1e-6, atol=1e-8)
-        actions = replace(actions, minimum=actions.minimum.copy(), maximum=actions.maximum.copy())
-        actions.minimum[still], actions.maximum[still] = actions.q01[still], actions.q99[still]
     return Domain(embodiment, view, state, actions)
 
 
@@ -82,7 +78,31 @@ def _statistics(given: Mapping[str, Any], dims: Sequence[str], normalization: No
             arrays[ours] = _cut(np.asarray(given[theirs], dtype=np.float64), ours, len(dims), where)
         elif ours in NEEDED[normalization]:
             raise ValueError(f"{where} lacks '{theirs}', which normalization={normalization} needs.")
-    return Statistics(**arrays, count=int(np.ravel(given.get("count", 0))[0]))
+    statistics = Statistics(**arrays, count=int(np.ravel(given.get("count", 0))[0]))
+    if normalization != "quantiles":
+        return statistics
+    # Where its quantiles are equal a dimension is constant to a published policy, however far it once went.
+    flat = _seldom(statistics)
+    return replace(
+        statistics,
+        minimum=np.where(flat, statistics.q01, statistics.minimum),
+        maximum=np.where(flat, statistics.q99, statistics.maximum),
+    )
+
+
+def _seldom(statistics: Statistics) -> np.ndarray:
+    """``(dim,)`` bool: dimensions that change, but too seldom for their quantiles to differ."""
+    quantiles = replace(statistics, minimum=statistics.q01, maximum=statistics.q99)
+    return statistics.changing & ~quantiles.changing
+
+
+def _as_used(statistics: Statistics, normalization: Normalization) -> Statistics:
+    """``statistics`` with the quantiles that our normalizer uses: the range where a dimension changes too seldom."""
+    seldom = _seldom(statistics)
+    if normalization != "quantiles" or not seldom.any():
+        return statistics
+    low, high = ((statistics.minimum, statistics.q01), (statistics.maximum, statistics.q99))
+    return replace(statistics, q01=np.where(seldom, *low), q99=np.where(seldom, *high))
 
 
 def _cut(values: np.ndarray, name: str, dims: int, where: str) -> np.ndarray:
@@ -109,10 +129,8 @@ def to_official(
         raise ValueError(f"This policy has {len(domains)} domains: leave arm= out, each takes its embodiment's name.")
     tree: dict[str, Any] = {}
     for one in domains:
-        leaf = {
-            STATE: _known(_widened(one.proprioception, normalization)),
-            ACTION: _known(_applied(one.actions, normalization)),
-        }
+        state, actions = (_as_used(part, normalization) for part in (one.proprioception, one.actions))
+        leaf = {STATE: _known(_widened(state, normalization)), ACTION: _known(actions)}
         listed = {key: {NAMES[name]: values.tolist() for name, values in known.items()} for key, known in leaf.items()}
         tree[arm or one.embodiment.name] = {dataset: listed}
     return tree
@@ -122,11 +140,9 @@ def to_lerobot(
     domain: Domain, normalization: Normalization, proprioception_dim: int, action_dim: int
 ) -> dict[str, np.ndarray]:
     """The flat ``feature.statistic`` arrays of LeRobot's normalizer, float32, padded to the head's dimensions."""
-    state, flat = _widened(domain.proprioception, normalization), {}
-    for key, statistics, dims in (
-        (STATE, state, proprioception_dim),
-        (ACTION, _applied(domain.actions, normalization), action_dim),
-    ):
+    state, actions = (_as_used(part, normalization) for part in (domain.proprioception, domain.actions))
+    state, flat = _widened(state, normalization), {}
+    for key, statistics, dims in ((STATE, state, proprioception_dim), (ACTION, actions, action_dim)):
         for name, values in _known(statistics).items():
             padded = np.pad(values, (0, dims - len(values)), constant_values=PADDING[name])
             flat[f"{key}.{NAMES[name]}"] = padded.astype(np.float32)
@@ -137,19 +153,9 @@ def _widened(state: Statistics, normalization: Normalization) -> Statistics:
     """``state`` with a sliver on both sides of every empty range, so that its constant stays 0 there."""
     if normalization == "zscore":
         return state
-    state = _applied(state, normalization)
     low, high = NEEDED[normalization]
     sliver = _sliver(state, low, high)
     return replace(state, **{low: getattr(state, low) - sliver, high: getattr(state, high) + sliver})
-
-
-def _applied(statistics: Statistics, normalization: Normalization) -> Statistics:
-    """``statistics`` with bounds for quantiles in dimensions that rarely change, as the normalizer applies them."""
-    if normalization != "quantiles":
-        return statistics
-    rare = np.isclose(statistics.q01, statistics.q99, rtol=1e-6, atol=1e-8) & (statistics.maximum > statistics.minimum)
-    low = np.where(rare, statistics.minimum, statistics.q01)
-    return replace(statistics, q01=low, q99=np.where(rare, statistics.maximum, statistics.q99))
 
 
 def _known(statistics: Statistics) -> dict[str, np.ndarray]:
