@@ -10,6 +10,7 @@ from la4vla.construction.build import ensure_built
 from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
 from la4vla.training.checkpoints import is_complete
+from la4vla.training.loggers import log_numbers
 from la4vla.training.whole import whole_policy
 
 
@@ -45,4 +46,12 @@ class DirectionCheck(Callback):
             return
         found = self._check.run(policy)
         self.results = {"direction_following": found}
+        log_numbers(
+            trainer,
+            {
+                f"direction/{condition}/{name}": metrics[name]
+                for condition, metrics in found.items()
+                for name in ("directional_alignment_rate", "direction_consistency_score")
+            },
+        )
         self.report = table(found, f"Does it obey blind? {self.shards}, vision masked")

@@ -14,17 +14,20 @@ from la4vla.evaluation.report import table
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.evaluation.suitability import check_policy
 from la4vla.training.checkpoints import is_complete
+from la4vla.training.loggers import log_film, log_numbers
 from la4vla.training.module import policy_module
 from la4vla.training.whole import whole_policy
+
+FILMS = 4  # that loggers show; the others are in the folder
 
 
 class BenchmarkRollouts(Callback):
     """Runs a benchmark with the policy under training; the first process does, the others wait for it.
 
-    Writes one row per episode, a report and films into ``<run>/<benchmark>/step_<n>`` and logs ``success_rate``, which
-    every process then has among its metrics. All random generators are left as they were, so a run with rollouts learns
-    exactly what one without learns. An interrupted evaluation goes on where it stopped, should the run come by that
-    step with the same weights again.
+    Writes one row per episode, a report and films into ``<run>/<benchmark>/step_<n>`` and logs films and
+    ``success_rate``, which every process then has among its metrics. All random generators are left as they were, so a
+    run with rollouts learns exactly what one without learns. An interrupted evaluation goes on where it stopped, should
+    the run come by that step with the same weights again.
 
     With several processes the benchmark must be over before the process group's timeout (30 minutes unless set).
 
@@ -82,6 +85,8 @@ class BenchmarkRollouts(Callback):
                 place = folder / self.benchmark.name / f"step_{trainer.global_step}"
                 result = self.benchmark.run(policy, folder.name, place)
                 rate = self._tell(trainer, result, folder.name)
+                for film in sorted((place / "videos").glob("*.mp4"))[:FILMS]:
+                    log_film(trainer, f"{self.benchmark.name}/{film.stem}", film)
                 if self.keep_best and rate > self.best.get("success_rate", -1.0):
                     policy.save(place.parent / "best_policy")
             rate = trainer.strategy.broadcast(rate)
@@ -104,6 +109,5 @@ class BenchmarkRollouts(Callback):
         if result.summary.groups:
             self.results["success_mean_of_groups"] = result.summary.group_mean
         self.report = table(result.summary, f"{name}: success in {self.benchmark.name}")
-        for logger in trainer.loggers:
-            logger.log_metrics({"success_rate": pooled.rate}, step=trainer.global_step)
+        log_numbers(trainer, {"success_rate": pooled.rate})
         return pooled.rate
