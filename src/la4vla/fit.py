@@ -30,6 +30,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # a run that goes on
     torch.set_float32_matmul_precision("high")
     recipe = Recipe(words)
     run = recipe.run

@@ -149,7 +149,7 @@ def _without(tree: dict[str, Any], prefix: str) -> dict[str, Any]:
             continue
         below = any(known.startswith(f"{name}.") for known in INCIDENTAL)
         kept = _without(value, f"{name}.") if below and isinstance(value, dict) else value
-        if kept != {} or value == {}:
+        if kept != {} or not below:
             left[key] = kept
     return left
 

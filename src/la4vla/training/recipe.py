@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,8 @@ class Recipe(LightningCLI):
         if not any(int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
             self.run.take()  # for all processes of the run
         for logger in _listed(self.config.trainer.logger):
-            arguments = logger.get("init_args", {}) if isinstance(logger, Mapping) else {}
-            if arguments.get("save_dir", "") in (".", None):
+            arguments = getattr(logger, "init_args", None)
+            if arguments is not None and arguments.get("save_dir", "") in (".", None):
                 arguments["save_dir"] = str(self.run.folder)
 
     def instantiate_classes(self) -> None:
