@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from la4vla.evaluation.outcomes import Outcome
-from la4vla.evaluation.success import SuccessRate, SuccessRateMetric, summarize, wilson_interval
+from la4vla.evaluation.success import SuccessRate, SuccessRateMetric, Summary, summarize, wilson_interval
 
 GROUPS = {"easy": 28, "medium": 11, "hard": 6, "very_hard": 5}
 
@@ -87,3 +87,15 @@ def test_the_metric_counts_over_batches():
     metric.update(torch.tensor([True, True, True, False, False]))
     computed = {name: value.item() for name, value in metric.compute().items()}
     assert computed == pytest.approx({"success_rate": 0.8, "low": 0.4902, "high": 0.9433}, abs=1e-4)
+
+
+def test_the_mean_of_groups_has_an_interval_where_everything_or_nothing_was_solved():
+    def of(successes):
+        rates = {"easy": SuccessRate(successes, 12), "hard": SuccessRate(successes, 12)}
+        return Summary({}, rates, SuccessRate(2 * successes, 24)).group_mean_interval
+
+    low, _ = wilson_interval(12, 12)
+    assert of(12) == pytest.approx((1 - (1 - low) / 2**0.5, 1.0))
+    assert of(0) == pytest.approx((0.0, (1 - low) / 2**0.5))
+    one = Summary({}, {"easy": SuccessRate(3, 10)}, SuccessRate(3, 10))
+    assert one.group_mean_interval == pytest.approx(wilson_interval(3, 10))

@@ -19,8 +19,8 @@ Bar = tuple[float, float, float]  # rate and the ends of its interval, in percen
 def plot_bars(path: str | Path, rows: Sequence[Row], title: str) -> Path:
     """Draw groups, mean of groups and pooled rate of every row into the PNG ``path``, with 95 % intervals.
 
-    Intervals are Wilson's, that of the mean of groups is 1.96 standard errors. Benchmarks without groups show the
-    pooled rate alone.
+    Intervals are Wilson's, that of the mean of groups is put together from the groups' own. Benchmarks without
+    groups show the pooled rate alone.
     """
     named = [(row.policy, _bars(row.whole)) for row in rows]
     labels = list(named[0][1])
@@ -54,8 +54,8 @@ def _bars(summary: Summary) -> dict[str, Bar]:
         low, high = rate.interval
         bars[name] = (100 * rate.rate, 100 * low, 100 * high)
     if summary.groups:
-        mean, reach = 100 * summary.group_mean, 196 * summary.group_mean_standard_error
-        bars["mean of groups"] = (mean, max(0.0, mean - reach), min(100.0, mean + reach))
+        low, high = summary.group_mean_interval
+        bars["mean of groups"] = (100 * summary.group_mean, 100 * low, 100 * high)
     low, high = summary.pooled.interval
     bars["pooled"] = (100 * summary.pooled.rate, 100 * low, 100 * high)
     return bars

@@ -13,7 +13,7 @@ from la4vla.evaluation.episode_sets import episode_sets
 from la4vla.evaluation.outcomes import Outcome
 from la4vla.evaluation.paper_table import Columns, paper_table, rows_of
 from la4vla.evaluation.report import markdown
-from la4vla.evaluation.robustness import plot_robustness
+from la4vla.evaluation.robustness import plot_robustness, robustness_markdown
 from la4vla.evaluation.runs import EvaluatedRun, read_runs
 from la4vla.evaluation.video import write_grid
 
@@ -73,6 +73,7 @@ class Document:
             files.append(plot_robustness(folder / f"{name}.png", part.curve_outcomes))
             heading = "Robustness" if len(parts) == 1 else f"Robustness: {part.title}"
             sections.append(f"# {heading}\n\n![robustness]({files[-1].name})\n")
+            sections.append(robustness_markdown(part.curve_outcomes))
         shown = [run.films[:FILMS] for run in runs if run.films and not run.setting[1]]
         if self.films and shown:
             files.append(write_grid(folder / "rollouts.mp4", shown))

@@ -16,7 +16,7 @@ def table(summary: Summary, title: str) -> Table:
     """A rich table: a row for each task, for each group, and for both means."""
     drawn = Table(title=title)
     for index, heading in enumerate(HEADINGS):
-        drawn.add_column(heading, justify="right" if index else "left", no_wrap=True)
+        drawn.add_column(heading, justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
     for section in _sections(summary):
         for cells in section:
             drawn.add_row(*cells)
@@ -36,10 +36,10 @@ def _sections(summary: Summary) -> Iterator[list[Cells]]:
         yield [_cells("pooled", summary.pooled)]
         return
     yield [_cells(group, rate) for group, rate in summary.groups.items()]
-    error = summary.group_mean_standard_error
+    low, high = summary.group_mean_interval
     yield [
         _cells("pooled", summary.pooled),
-        ("mean of groups", "", f"{summary.group_mean:.1%}", f"s.e. {error:.1%}"),
+        ("mean of groups", "", f"{summary.group_mean:.1%}", f"{low:.1%} - {high:.1%}"),
     ]
 
 

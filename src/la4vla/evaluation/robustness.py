@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,6 +17,7 @@ from la4vla.evaluation.success import SuccessRate
 
 Curves = dict[str, dict[str, list[tuple[float, SuccessRate]]]]
 COLOURS = ("#4269d0", "#ff725c", "#3ca951", "#efb118", "#a463f2", "#6cc5b0", "#9c6b4e", "#97bbf5")
+HEADINGS = ("perturbation", "level", "policy", "success", "95 % interval")
 MARKERS = "os^D"  # one after the other, each time the colours are used up
 
 
@@ -102,11 +103,30 @@ def plot_robustness(path: str | Path, outcomes: Iterable[Outcome]) -> Path:
 
 def robustness_table(outcomes: Iterable[Outcome]) -> Table:
     """The same numbers as a rich table, a row for each policy, perturbation and level."""
-    drawn = Table("perturbation", "level", "policy", "success", "95 % interval", title="success under disturbance")
+    drawn = Table(title="success under disturbance")
+    for heading in HEADINGS:
+        name = heading in ("perturbation", "policy")
+        drawn.add_column(heading, justify="left" if name else "right", no_wrap=not name, overflow="fold")
+    for section in _sections(outcomes):
+        for cells in section:
+            drawn.add_row(*cells)
+        drawn.add_section()
+    return drawn
+
+
+def robustness_markdown(outcomes: Iterable[Outcome]) -> str:
+    """The same rows in Markdown."""
+    rule = ("---", "---:", "---", "---:", "---:")
+    rows = [HEADINGS, rule, *(cells for section in _sections(outcomes) for cells in section)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+
+
+def _sections(outcomes: Iterable[Outcome]) -> Iterator[list[tuple[str, ...]]]:
     for name, by_policy in robustness_curves(outcomes).items():
         for policy, points in by_policy.items():
-            for level, rate in points:
-                low, high = rate.interval
-                drawn.add_row(name, f"{level:g}", policy, f"{rate.rate:.1%}", f"{low:.1%} - {high:.1%}")
-            drawn.add_section()
-    return drawn
+            yield [(name, f"{level:g}", policy, f"{rate.rate:.1%}", _interval(rate)) for level, rate in points]
+
+
+def _interval(rate: SuccessRate) -> str:
+    low, high = rate.interval
+    return f"{low:.1%} - {high:.1%}"

@@ -78,9 +78,24 @@ class Summary:
 
     @property
     def group_mean_standard_error(self) -> float:
-        """Standard error of :attr:`group_mean` over fresh episodes: ``√(Σ p(1-p)/n) / G``."""
+        """Standard error of :attr:`group_mean` over fresh episodes: ``√(Σ p(1-p)/n) / G``.
+
+        It is 0 where every group was solved always or never; :attr:`group_mean_interval` is not.
+        """
         variance = sum(group.rate * (1 - group.rate) / group.episodes for group in self.groups.values())
         return math.sqrt(variance) / len(self.groups)
+
+    @property
+    def group_mean_interval(self) -> tuple[float, float]:
+        """95 % interval of :attr:`group_mean`, from the groups' Wilson intervals ``(l, u)``.
+
+        ``m - √(Σ (p - l)²) / G`` to ``m + √(Σ (u - p)²) / G`` (the method of variance estimates recovery, Zou and
+        Donner 2008), which of one group is Wilson's own.
+        """
+        ends = [(group.rate, *group.interval) for group in self.groups.values()]
+        below = math.sqrt(sum((rate - low) ** 2 for rate, low, _ in ends)) / len(ends)
+        above = math.sqrt(sum((high - rate) ** 2 for rate, _, high in ends)) / len(ends)
+        return max(0.0, self.group_mean - below), min(1.0, self.group_mean + above)
 
 
 def summarize(outcomes: Iterable[Outcome]) -> Summary:
