@@ -214,7 +214,7 @@ def test_the_verb_writes_and_prints_the_report_and_shows_films(folder, capsys):
         "| A | la | 35.7 | 27.3 | 16.7 | 10.0 | 22.41 | +0.00 | 29.0 | 25.2 – 33.1 | 500 |" in capsys.readouterr().out
     )
     assert sorted(path.name for path in (folder / "there").iterdir()) == ["metaworld.png", "report.md", "rollouts.mp4"]
-    assert imageio.imread(folder / "there/rollouts.mp4").shape == (3, 200, 400, 3)
+    assert imageio.imread(folder / "there/rollouts.mp4").shape == (3, 226, 400, 3)
 
 
 def test_what_cannot_be_reported_is_one_sentence(folder):

@@ -6,7 +6,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from la4vla.evaluation.video import FINAL_FRAMES, Films, dressed, write_grid
+from la4vla.evaluation.video import FINAL_FRAMES, Films, dressed, write_film, write_grid
 from la4vla.rollout.trajectory import Trajectory
 
 
@@ -34,7 +34,7 @@ def test_one_film_for_each_filmed_episode_and_one_of_all(tmp_path):
     assert red > green + 60
 
     grid = imageio.imread(write_grid(tmp_path / "grid.mp4", [paths, [paths[1]]], side_px=96))
-    assert grid.shape == (3 + FINAL_FRAMES, 192, 192, 3)
+    assert grid.shape == (3 + FINAL_FRAMES, 192, 180, 3)
     middle = grid[-1].astype(float)  # push has ended at grey 40, reach at grey 120, the fourth place is empty
     greys = [middle[y : y + 10, x : x + 10].mean() for y, x in ((45, 45), (45, 140), (140, 45), (140, 140))]
     assert greys == pytest.approx([40, 120, 120, 0], abs=6)
@@ -61,3 +61,11 @@ def test_wide_frames_keep_their_shape():
     wide = episode("reach", True, 1)
     wide.frames[0] = np.zeros((64, 128, 3), dtype=np.uint8)
     assert next(dressed(wide)).shape == (352, 652, 3)
+
+
+def test_the_rows_of_a_grid_have_names_and_wide_films_fill_it(tmp_path):
+    film = write_film(tmp_path / "a.mp4", [np.full((64, 128, 3), 200, dtype=np.uint8)] * 2, 5.0)
+    grid = imageio.imread(write_grid(tmp_path / "grid.mp4", [[film], [film]], side_px=64, names=["la", "mixpt"]))
+    assert grid.shape == (2, 2 * (64 + 26), 128, 3)
+    assert (grid[0, 26:90] > 150).all()  # nothing of the picture is black
+    assert grid[0, :26].max() > 200  # a line of text

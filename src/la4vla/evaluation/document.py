@@ -74,9 +74,10 @@ class Document:
             heading = "Robustness" if len(parts) == 1 else f"Robustness: {part.title}"
             sections.append(f"# {heading}\n\n![robustness]({files[-1].name})\n")
             sections.append(robustness_markdown(part.curve_outcomes))
-        shown = [run.films[:FILMS] for run in runs if run.films and not run.setting[1]]
+        filmed = [run for run in runs if run.films and not run.setting[1]]
+        shown = [run.films[:FILMS] for run in filmed]
         if self.films and shown:
-            files.append(write_grid(folder / "rollouts.mp4", shown))
+            files.append(write_grid(folder / "rollouts.mp4", shown, names=[run.policy for run in filmed]))
         text = "\n".join(sections)
         with written_whole(folder / "report.md") as file:
             file.write(text.encode())

@@ -70,13 +70,16 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float) -> Pa
     return path
 
 
-def write_grid(path: str | Path, rows: Sequence[Sequence[str | Path]], side_px: int = 200) -> Path:
+def write_grid(
+    path: str | Path, rows: Sequence[Sequence[str | Path]], side_px: int = 200, names: Sequence[str] = ()
+) -> Path:
     """Write a film that shows other films side by side; the short ones rest on their last frame.
 
     Args:
         path: Where to.
         rows: MP4 files, row by row; a short row is filled up with black. Frames per second are the first film's.
-        side_px: Height and width of each, an even number.
+        side_px: Height of each, an even number; they are as wide as the first film's shape asks.
+        names: What each row is called, in a line above it; none leaves the lines out.
 
     Raises:
         ValueError: If there are no films.
@@ -85,26 +88,39 @@ def write_grid(path: str | Path, rows: Sequence[Sequence[str | Path]], side_px: 
     if first is None:
         raise ValueError("There are no films to show side by side; evaluate with videos=1 or more.")
     columns = max(map(len, rows))
-    black = [np.zeros((side_px, side_px, 3), dtype=np.uint8)]
-    reels = [[_reel(film, side_px) for film in row] + [black] * (columns - len(row)) for row in rows]
+    facts = imageio.immeta(first, plugin="FFMPEG")
+    width, height = facts["size"]
+    size = (round(side_px * width / height / 2) * 2, side_px)
+    black = [np.zeros((size[1], size[0], 3), dtype=np.uint8)]
+    lines = [_line(name, size[0] * columns) for name in names]
+    reels = [[_reel(film, size) for film in row] + [black] * (columns - len(row)) for row in rows]
     frames = []
     for index in range(max(len(reel) for row in reels for reel in row)):
         shown = [np.concatenate([reel[min(index, len(reel) - 1)] for reel in row], axis=1) for row in reels]
+        if lines:
+            shown = [part for pair in zip(lines, shown, strict=True) for part in pair]
         frames.append(np.concatenate(shown, axis=0))
-    return write_film(path, frames, float(imageio.immeta(first, plugin="FFMPEG")["fps"]))
+    return write_film(path, frames, float(facts["fps"]))
 
 
-def _reel(film: str | Path, side_px: int) -> list[np.ndarray]:
-    return [_fitted(frame, side_px) for frame in imageio.imiter(film, plugin="FFMPEG")]
+def _reel(film: str | Path, size: tuple[int, int]) -> list[np.ndarray]:
+    return [_fitted(frame, size) for frame in imageio.imiter(film, plugin="FFMPEG")]
 
 
-def _fitted(frame: np.ndarray, side_px: int) -> np.ndarray:
-    """``frame`` within a square of ``side_px``, black around it."""
+def _fitted(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``frame`` within a box of ``size``, width first, black around it."""
     image = Image.fromarray(frame)
-    image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
-    square = Image.new("RGB", (side_px, side_px))
-    square.paste(image, ((side_px - image.width) // 2, (side_px - image.height) // 2))
-    return np.asarray(square)
+    image.thumbnail(size, Image.Resampling.BICUBIC)
+    box = Image.new("RGB", size)
+    box.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    return np.asarray(box)
+
+
+def _line(name: str, width: int) -> np.ndarray:
+    """``name`` in a line of text over the whole width."""
+    line = Image.new("RGB", (width, CAPTION_PX), COLOURS[None])
+    ImageDraw.Draw(line).text((BORDER_PX, CAPTION_PX // 2), name, "white", ImageFont.load_default(13), "lm")
+    return np.asarray(line)
 
 
 def _dress(frame: np.ndarray, trajectory: Trajectory, step: int, outcome: bool | None) -> np.ndarray:
