@@ -127,7 +127,9 @@ def test_a_policy_that_answers_nan_is_one_sentence(card, tmp_path, capsys):
         next(iter(broken.head.parameters())).fill_(float("nan"))
     broken.save(tmp_path / "broken")
     said = refused([card, f"policy={tmp_path / 'broken'}"])
-    assert said.startswith("error: Task 'near', seed 0, step 0: the agent answered [nan, nan, nan], which is not")
+    assert said == (
+        "error: The policy answered actions that are not finite: execute none, and check its weights and statistics."
+    )
     assert "0 finished episodes are kept" in capsys.readouterr().err.replace("\n", " ")
 
 

@@ -39,8 +39,9 @@ class Present:
 
     def names(self, keys: Sequence[Key]) -> list[tuple[str, ...]]:
         """What each of the demonstrations ``keys`` is known by while the card is being built."""
-        prints = self._prints(keys, any(self._shown(export) for export in self.card.exports.values()))
-        return [(task, str(index), *each) for (task, index), each in zip(keys, prints or [()] * len(keys), strict=True)]
+        prints: Sequence[tuple[str, ...]] = self._prints(keys, any(map(self._shown, self.card.exports.values())))
+        prints = prints or [()] * len(keys)
+        return [(task, str(index), *each) for (task, index), each in zip(keys, prints, strict=True)]
 
     def _prints(self, keys: Sequence[Key], frames: bool) -> list[Fingerprint]:
         reader, known = self.card.reader, self._known[frames]

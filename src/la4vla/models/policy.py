@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from la4vla.models import checkpoint, hub, inheritance, trainer_state
 from la4vla.models.backbones.base import Backbone, Tokens
+from la4vla.models.clamping import MOST_CLAMPED
 from la4vla.models.heads.base import ActionHead, Head
 from la4vla.models.normalizer import Normalization, Normalizer
 from la4vla.models.observations import gather
@@ -154,7 +155,7 @@ class Policy(nn.Module):
         self,
         predecessor: Policy,
         statistics: inheritance.StatisticsOf = "predecessor",
-        most_clamped: float = inheritance.MOST_CLAMPED,
+        most_clamped: float = MOST_CLAMPED,
     ) -> str:
         """Take over a predecessor's weights and statistics; see :func:`la4vla.models.inheritance.inherit`."""
         return inheritance.inherit(self, predecessor, statistics, most_clamped)

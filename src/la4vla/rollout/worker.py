@@ -49,7 +49,8 @@ class Beat:
 
 def serve(connection: Connection, beat: Beat) -> None:
     """Carry out commands until the other side hangs up."""
-    stage = Stage(*connection.recv(), beat)
+    make_environment, rules = connection.recv()
+    stage = Stage(make_environment, rules, beat)
     beat()
     inbox: SimpleQueue[list[Command] | None] = SimpleQueue()  # None: the other side hung up
     # Commands are taken in while answers go out: two sides that both wait to be read would wait for ever.

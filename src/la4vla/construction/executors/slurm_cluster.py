@@ -81,11 +81,11 @@ class SlurmCluster(Executor):
     def cluster(self, submission: Submission | None = None) -> Any:
         """The scheduler, and how its jobs will be submitted; none is yet."""
         slurm = _jobqueue()
-        submission = submission or Submission()
+        submit = (submission or Submission()).submit
 
-        class Job(slurm.SLURMJob):  # type: ignore[misc,unused-ignore]
+        class Job(slurm.SLURMJob):  # type: ignore[misc,name-defined,unused-ignore]
             async def _submit_job(self, script_filename: str) -> str:
-                return await submission.submit(super()._submit_job, script_filename)
+                return await submit(super()._submit_job, script_filename)
 
         return slurm.SLURMCluster(
             job_cls=Job,

@@ -93,7 +93,8 @@ def _statistics(given: Mapping[str, Any], dims: Sequence[str], normalization: No
 def _seldom(statistics: Statistics) -> np.ndarray:
     """``(dim,)`` bool: dimensions that change, but too seldom for their quantiles to differ."""
     quantiles = replace(statistics, minimum=statistics.q01, maximum=statistics.q99)
-    return statistics.changing & ~quantiles.changing
+    seldom: np.ndarray = statistics.changing & ~quantiles.changing
+    return seldom
 
 
 def _as_used(statistics: Statistics, normalization: Normalization) -> Statistics:
