@@ -62,3 +62,14 @@ def test_unknown_key_in_a_file_offers_the_closest(parser, capsys, tmp_path):
     with pytest.raises(SystemExit):
         parser.parse_args([str(tmp_path / "a.yaml")])
     assert "Did you mean 'camera.fps'?" in capsys.readouterr().err
+
+
+def test_help_explains_every_key_as_it_is_typed(parser, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["--help"])
+    assert stop.value.code == 0
+    told = capsys.readouterr().out
+    assert told.startswith("usage: python -m la4vla.test RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]")
+    for line in ("  camera.fps=VALUE  (int; default 10)", "  camera.name=VALUE  (str; default wrist)"):
+        assert line in told.splitlines()
+    assert "--" not in told

@@ -7,14 +7,19 @@ import difflib
 import locale
 import os
 import re
+import signal
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, Action
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
+from types import FrameType
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
+from rich.console import Console
 
+PIPE_WIDTH = 160
 KEY_VALUE = re.compile(r"[A-Za-z_][\w.]*\+?=")
 # How argparse and jsonargparse name a key they do not know.
 UNKNOWN = (
@@ -22,6 +27,10 @@ UNKNOWN = (
     re.compile(r"Group '([\w.]+)' does not accept option '([\w.]+)'"),
     re.compile(r"Option '([\w.]+)' is not accepted"),
 )
+
+
+UNTOLD = ("help", "config", "print_config")
+OF_A_GROUP = "Path to a configuration file."
 
 
 def as_option(word: str) -> str:
@@ -70,6 +79,16 @@ class RecipeGrammar(ArgumentParser):
         """Two lines where argparse prints a screenful."""
         return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"
 
+    def format_help(self) -> str:
+        """Every key as ``key=value``, with its type, its default and what it does, wherever it is declared."""
+        lines = [self.format_usage(), *([self.description, ""] if self.description else []), "keys:"]
+        for action in self._actions:
+            told = action.help if isinstance(action.help, str) else ""
+            if told in (SUPPRESS, OF_A_GROUP) or action.dest in UNTOLD or action.dest.endswith(".help"):
+                continue
+            lines += _explained(action, getattr(action, "_typehint", None) or action.type)
+        return "\n".join(lines) + "\n"
+
     def error(self, message: str, *args: Any, **kwargs: Any) -> NoReturn:
         """Fail with the message and the closest known key or class."""
         super().error(f"{message}{self._hint(message)}", *args, **kwargs)
@@ -85,15 +104,32 @@ class RecipeGrammar(ArgumentParser):
         return ""
 
 
+def _explained(action: Action, kind: object) -> list[str]:
+    """The lines that explain one key."""
+    word = action.dest.replace(".init_args.", ".")
+    shown = getattr(kind, "__name__", None) if isinstance(kind, type) else kind
+    told = str(shown or "value").replace("typing.", "").replace("<class '", "").replace("'>", "")
+    value = "" if action.default in (None, SUPPRESS) else f"; default {action.default}"
+    head = f"  {word.upper()}" if not action.option_strings else f"  {word}=VALUE"
+    explanation = fill(" ".join((action.help or "").split()), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    lines = [f"{head}  ({told if len(told) <= 100 else told[:97] + '...'}{value})"]
+    return [*lines, explanation] if explanation.strip() else lines
+
+
+def help_wanted(words: Sequence[str]) -> bool:
+    """Whether ``words`` ask for help, which no card is needed for."""
+    return "--help" in words or "-h" in words
+
+
 def card_files(words: Sequence[str], missing: str) -> list[str]:
-    """The cards named in ``words``, at least one, all of which exist.
+    """The cards named in ``words``, at least one unless help is asked for, all of which exist.
 
     Raises:
         ValueError: If none is named, told by the sentence ``missing``.
         FileNotFoundError: If one does not exist.
     """
     files = files_of(words)
-    if not files:
+    if not files and not help_wanted(words):
         raise ValueError(missing)
     for file in files:
         if not Path(file).is_file():
@@ -101,20 +137,41 @@ def card_files(words: Sequence[str], missing: str) -> list[str]:
     return files
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+
+def screen() -> Console:
+    """The console of a verb's tables: as wide as the terminal, and wide enough for them in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
 def run_verb(main: Callable[[], Any]) -> None:
     """Run a verb; errors a user can mend become one sentence and exit status 1.
 
     Those are ValueError, OSError, LookupError, FloatingPointError and ImportError (a package to install), raised with a
-    sentence by the rooms. Everything else is a fault of the program and keeps its traceback.
+    sentence by the rooms. Everything else is a fault of the program and keeps its traceback. Ctrl-C ends with status
+    130, and SIGTERM, which is heard like it so that everything is closed, with 143.
     """
     _speak_utf8()
+    process = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        if os.getpid() == process:
+            raise Terminated
+        os._exit(128 + number)  # a forked worker has nothing to close
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         main()
-    except KeyboardInterrupt:
-        sys.exit("interrupted; run the same command again to go on where it stopped")
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted; run the same command again to go on where it stopped", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except (ValueError, OSError, LookupError, FloatingPointError, ImportError) as error:
         cause = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.exit(f"error: {cause}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _speak_utf8() -> None:

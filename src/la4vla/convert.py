@@ -28,7 +28,24 @@ def convert(
     compat: bool = False, masked_queries: Literal["zero", "attend"] = "zero",
     times: Literal["la4vla", "evo1"] = "la4vla", layout: Literal["official", "lerobot", "la4vla"] | None = None,
 ) -> str:  # fmt: skip
-    """Write a policy if ``source`` is a published checkpoint, a published layout if it is a policy, and say so."""
+    """Write a policy if ``source`` is a published checkpoint, a published layout if it is a policy, and say so.
+
+    Args:
+        source: Folder of a published checkpoint or of a policy, or ``owner/name`` of the hub.
+        target: Folder to write, which must not exist.
+        vlm: The vision-language model that a published checkpoint was made from.
+        embodiment: Name of the robot that the policy is for.
+        view: Name of the view profile the policy looks through.
+        arm: Which entry of the checkpoint's statistics is meant, by robot.
+        dataset: Which entry of the checkpoint's statistics is meant, by data set.
+        category: Number of the embodiment in heads that have weights for several.
+        normalization: How actions were normalized, in our words, the official ones or LeRobot's.
+        integration_steps: Steps of the flow from noise to action.
+        compat: Whether the official arithmetic is kept where it differs from ours.
+        masked_queries: What the official arithmetic does with masked queries; needs compat=true.
+        times: Whose times the flow is integrated at; needs compat=true.
+        layout: What a policy becomes; None takes the official layout.
+    """
     from la4vla.models.policy import Policy
     from la4vla.models.published import bodies, domains, layouts, policies
     from la4vla.models.published.sources import CHECKPOINT, local

@@ -83,6 +83,10 @@ def test_what_fails_leaves_no_empty_folder_and_no_others_goes(tmp_path):
         with pytest.raises(ValueError, match="no"), held(folder):
             raise ValueError("no")
     assert [p.name for p in tmp_path.rglob("*")] == ["mine"]
+    with pytest.raises(ValueError, match="no"), held(tmp_path / "sets"):
+        (tmp_path / "sets" / "la").mkdir()
+        raise ValueError("no")
+    assert [p.name for p in tmp_path.rglob("*")] == ["mine"]
     with pytest.raises(ValueError, match="no"), held(tmp_path / "begun"):
         (tmp_path / "begun" / "00000.tar").touch()
         raise ValueError("no")

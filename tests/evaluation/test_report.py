@@ -1,5 +1,6 @@
 """What people read."""
 
+import pytest
 from rich.console import Console
 
 from la4vla.evaluation.outcomes import Outcome
@@ -52,3 +53,15 @@ def test_the_table_shows_the_same():
         "61.0% - 97.2%",
     ):
         assert cell in capture.get()
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_names_shrink_and_numbers_never(width):
+    task = "a_task_whose_name_takes_more_than_a_screen_of_eighty_columns_and_is_folded_into_two_lines"
+    rows = [Outcome("b", "p", task, "", seed, seed < 104, 9) for seed in range(104)]
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(table(summarize(rows), "p"))
+    for cell in ("104/104", "100.0%", "96.4% - 100.0%"):
+        assert cell in capture.get()
+    assert "…" not in capture.get()

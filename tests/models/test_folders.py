@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from la4vla.models.folders import new_folder, read_object, whole_files, write_object
 
@@ -58,3 +59,15 @@ def test_a_file_that_is_no_object(tmp_path: Path, content: bytes, sentence: str)
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
         read_object(tmp_path / "file", "gone")
+
+
+@pytest.mark.parametrize("how", ["system", "safetensors"])
+def test_a_full_disk_is_told_and_the_folder_stays(tmp_path, how):
+    (tmp_path / "config.json").write_text("old")
+    told = OSError(28, "No space left on device")
+    if how == "safetensors":
+        told = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    with pytest.raises(OSError, match=r"disk filled up while writing config\.json into .*free space"):
+        with whole_files(tmp_path, "config.json"):
+            raise told
+    assert [p.name for p in tmp_path.iterdir()] == ["config.json"] and (tmp_path / "config.json").read_text() == "old"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -94,3 +95,24 @@ def test_a_predecessor_of_another_view_is_refused(workspace, tiny_shards):
     words = [vla, *QUICK[:-1], "trainer.max_steps=1", "name=next", "data.sources.vla.shards=shards/other/vla"]
     with pytest.raises(ValueError, match=r"lerobot"):
         fit.main([*words, "model.predecessor=runs/tried/policy"])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trainer.accelerator=gpu", "trainer.accelerator=gpu, but torch finds no GPU"),
+        ("trainer.max_time=soon", "soon"),
+        ("trainer.max_steps=0", "trainer.max_steps=0 trains nothing"),
+        ("trainer.gradient_clip_val=1.0", "model.max_grad_norm"),
+        ("checkpoint_every=0", "checkpoint_every is at least 1"),
+        ("model.trainable=[]", "lets nothing learn"),
+        ("model.max_grad_norm=0", "above 0"),
+        ("model.trainable=[vision]", "model.head_warmup_steps=200"),
+        ("trainer.sync_batchnorm=true", "no batch normalization"),
+    ],
+)
+def test_what_cannot_work_is_a_sentence_and_leaves_no_folder(workspace, monkeypatch, word, said):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fit.main([LA, *QUICK, word])
+    assert not (workspace / "runs/tried").exists()

@@ -8,6 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from la4vla.models.policy import Policy
+from la4vla.training.recipe import TRAINER_DEFAULTS
 
 STRATEGIES = {
     "ddp": "trainer: {strategy: ddp_find_unused_parameters_true}",
@@ -66,3 +67,12 @@ def test_any_number_of_processes_trains_the_same_and_goes_on_exactly(workspace, 
         rest_of_whole = {step: loss for step, loss in losses(workspace, whole).items() if step > 1}
         # To the last bit, unless the number of processes changed and with it the order of sums.
         assert rest == (rest_of_whole if ranks == 2 else pytest.approx(rest_of_whole, rel=1e-3))
+
+
+def test_two_processes_without_a_word_take_the_strategy_that_looks_for_what_has_no_gradient(workspace, mixed, job):
+    job(mixed, "name=two", ranks=2)
+    assert len(losses(workspace, "two")) == 4
+
+
+def test_one_device_unless_asked_for():
+    assert TRAINER_DEFAULTS["devices"] == 1

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,12 +58,18 @@ def held(folder: Path, who: str = "build") -> Iterator[None]:
         yield
     except BaseException:
         release()
-        for each in made:
-            if any(each.iterdir()):
-                break
-            each.rmdir()
+        if made:
+            _clear(folder, made)
         raise
     release()
+
+
+def _clear(folder: Path, made: Sequence[Path]) -> None:
+    """Remove empty folders inside ``folder``, and those of ``made``, which begin with it and go upwards."""
+    inside = sorted((each for each in folder.rglob("*") if each.is_dir()), reverse=True)
+    for each in (*inside, *made):
+        if not any(each.iterdir()):
+            each.rmdir()
 
 
 def _marked(path: Path, who: str, wait: bool) -> Callable[[], None]:

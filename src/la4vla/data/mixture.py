@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -228,6 +229,7 @@ class _Loader:
             num_workers=self._module.workers,
             prefetch_factor=PREFETCHED,
             collate_fn=_same,
+            worker_init_fn=_leave_interrupts_to_parent,
         )
         for parcel in loader:
             yield couriers.receive(parcel, asked.handed_out.popleft(), pinned)
@@ -244,6 +246,11 @@ class _Plans(Sampler[Plan]):
         for plan in self._plans:
             self.handed_out.append(plan)
             yield plan
+
+
+def _leave_interrupts_to_parent(worker: int) -> None:
+    """A terminal's Ctrl-C reaches readers too; training is to finish its step, and needs batches for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _same(parcel: Any) -> Any:

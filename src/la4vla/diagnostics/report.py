@@ -14,7 +14,7 @@ def table(results: Mapping[str, Mapping[str, float]], title: str) -> Table:
     """A rich table of what :meth:`~la4vla.diagnostics.conditions.DirectionFollowing.run` returned."""
     drawn = Table(title=title)
     for index, heading in enumerate(HEADINGS):
-        drawn.add_column(heading, justify="right" if index else "left", no_wrap=True)
+        drawn.add_column(heading, justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
     for condition, metrics in results.items():
         drawn.add_row(*_cells(condition, metrics))
     return drawn

@@ -60,14 +60,15 @@ class Evaluation:
         """Evaluate, one result after the other, each with the folder that keeps it; the undisturbed one comes first.
 
         Raises:
-            ValueError: If there is no such policy, it does not fit the benchmark, or the benchmark has not all of the
-                disturbances; nothing has been run then.
+            ValueError: If there is no such policy or device, it does not fit the benchmark, or the benchmark has not
+                all of the disturbances; nothing has been run then.
         """
+        device = self._device()
         disturbances: list[Disturbance | None] = [None, *self.disturbances]
         for disturbance in disturbances:
             self.benchmark.check_disturbance(disturbance)
         agents = self.benchmark.agents()
-        policy = None if self.policy in agents else self._policy(list(agents))
+        policy = None if self.policy in agents else self._policy(list(agents)).to(device)
         facts = {"versions": _versions(), **(_origin(policy) if policy else {})}
         for disturbance in disturbances:
             part = disturbance.label.replace(" ", "_") if disturbance else "undisturbed"
@@ -83,7 +84,19 @@ class Evaluation:
             policy = Policy.from_pretrained(self.policy.removeprefix(HUB))
         else:
             policy = Policy.load(self._place(words))
-        return policy.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return policy
+
+    def _device(self) -> torch.device:
+        try:
+            device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        except RuntimeError as error:
+            raise ValueError(f"device={self.device} is no device; it is cpu, cuda or cuda:N.") from error
+        count = torch.cuda.device_count()
+        if device.type == "cuda" and (device.index or 0) >= count:
+            raise ValueError(
+                f"device={device}, but torch finds {count} GPU(s) on this machine; leave it out to take what there is."
+            )
+        return device
 
     def _place(self, words: Sequence[str]) -> Path:
         given = Path(self.policy)

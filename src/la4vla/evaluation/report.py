@@ -16,7 +16,7 @@ def table(summary: Summary, title: str) -> Table:
     """A rich table: a row for each task, for each group, and for both means."""
     drawn = Table(title=title)
     for index, heading in enumerate(HEADINGS):
-        drawn.add_column(heading, justify="right" if index else "left", no_wrap=True)
+        drawn.add_column(heading, justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
     for section in _sections(summary):
         for cells in section:
             drawn.add_row(*cells)

@@ -57,11 +57,17 @@ def read_runs(paths: Sequence[str | Path]) -> list[EvaluatedRun]:
     """
     runs = []
     for path in map(Path, paths):
-        tables = [path] if path.suffix == ".csv" else sorted(path.glob("**/outcomes.csv"))
+        tables = [path] if path.suffix == ".csv" else sorted(path.glob("**/outcomes.csv"), key=_by_number)
         if not tables or not path.exists():
             raise ValueError(f"There is no evaluation in {path}: name folders that hold outcomes.csv, or CSV files.")
         runs += [_read(table) for table in tables]
     return runs
+
+
+def _by_number(path: Path) -> list[tuple[str, int]]:
+    """A key that sorts ``noise_25`` before ``noise_100``."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(part, int(number or 0)) for part, number in zip(parts[::2], [*parts[1::2], ""], strict=True)]
 
 
 def _read(table: Path) -> EvaluatedRun:

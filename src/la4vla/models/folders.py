@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def whole_files(folder: Path, *names: str) -> Iterator[Path]:
@@ -18,7 +21,31 @@ def whole_files(folder: Path, *names: str) -> Iterator[Path]:
 
     Each takes the place of an older one in the order given and only once all of it is on the disk, so that the last
     may tell that the others are there. Where the writing fails, ``folder`` stays as it was.
+
+    Raises:
+        OSError: If the disk is full; says so.
     """
+    try:
+        with _moved(folder, *names) as scratch:
+            yield scratch
+    except (OSError, SafetensorError) as error:
+        if not _is_full(error):
+            raise
+        message = (
+            f"The disk filled up while writing {', '.join(names)} into {folder}, which stays as it was; free space."
+        )
+        raise OSError(errno.ENOSPC, message) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk has no room left; safetensors tells it in words alone."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(f"os error {number}" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+
+
+@contextmanager
+def _moved(folder: Path, *names: str) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
         yield Path(scratch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Self
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from la4vla.rollout.trajectory import Trajectory
 
 
 class ProgressBar:
-    """A watcher that draws a bar of finished episodes with the success rate so far.
+    """A watcher that draws a bar of finished episodes with the success rate so far; in a log, a line at each tenth.
 
     Args:
         episodes: Episodes in all.
@@ -33,9 +34,11 @@ class ProgressBar:
             TextColumn("success {task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not visible,
+            console=Console(stderr=True, soft_wrap=True),
+            disable=not (visible and sys.stderr.isatty()),
         )
+        self.label, self.episodes = label, episodes
+        self.lines = visible and not sys.stderr.isatty()
         self.line = self.bar.add_task(label, total=episodes, completed=done, rate=self._rate)
 
     def __call__(self, trajectory: Trajectory) -> None:
@@ -43,6 +46,8 @@ class ProgressBar:
         self.done += 1
         self.solved += trajectory.success
         self.bar.update(self.line, completed=self.done, rate=self._rate)
+        if self.lines and (self.done == self.episodes or self.done % max(1, self.episodes // 10) == 0):
+            print(f"{self.label}  {self.done}/{self.episodes}  success {self._rate}", file=sys.stderr, flush=True)
 
     @property
     def _rate(self) -> str:

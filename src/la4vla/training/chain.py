@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from la4vla.cli import files_of, settings_of
 from la4vla.models.trainer_state import is_checkpoint, name_of
 
-# What may change between two starts of one run without changing its outcome, nor its name.
+# What may change between two starts of one run without changing its outcome (up to rounding), nor its name.
 INCIDENTAL = (
     "name",
     "runs",
     "checkpoint_every",
     "data.workers",
     "model.backbone.init_args.instruction_tokens",
-    "trainer.default_root_dir",
-    "trainer.logger",
+    "trainer.accelerator",
+    "trainer.strategy",
     "trainer.devices",
     "trainer.num_nodes",
+    "trainer.max_time",
+    "trainer.logger",
+    "trainer.log_every_n_steps",
+    "trainer.enable_autolog_hparams",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+    "trainer.profiler",
+    "trainer.detect_anomaly",
+    "trainer.deterministic",
+    "trainer.benchmark",
 )
+# Callbacks that watch a run, or end it before its time.
+WATCHING = ("Requeue", "Timer", "LearningRateMonitor", "DeviceStatsMonitor", "ModelSummary", "RichModelSummary")
+# How a process ends that was interrupted (Ctrl-C), asked to end (SIGTERM), or whose time was up before its last step.
+INTERRUPTED, TERMINATED, OUT_OF_TIME = 130, 143, os.EX_TEMPFAIL
 
 
 def run_name(words: Sequence[str]) -> str:
@@ -39,13 +58,13 @@ def run_name(words: Sequence[str]) -> str:
     """
     files, settings = files_of(words), settings_of(words)
     name = Path(files[0]).stem
-    rest = [Path(f).stem for f in files[1:]]
+    rest = [Path(f).stem for f in files[1:] if not _is_incidental(Path(f))]
     for setting in settings:
         key, value = setting.split("=", 1)
         if key == "after":
             name += "_base" if value in ("null", "") else f"_after_{_stem(Path(value))}"
-        elif key not in INCIDENTAL:
-            rest.append(setting)
+        elif not key.rstrip("+").startswith(tuple(f"{known}." for known in INCIDENTAL)):
+            rest += [] if key.rstrip("+") in INCIDENTAL else [setting]
     if rest:
         name += "-" + hashlib.sha256("\n".join(rest).encode()).hexdigest()[:6]
     return name
@@ -53,6 +72,15 @@ def run_name(words: Sequence[str]) -> str:
 
 def _stem(after: Path) -> str:
     return name_of(after) if is_checkpoint(after) else after.stem
+
+
+def decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` without what does not decide the outcome; nested mappings that become empty are left out too."""
+    left = _without(config, "")
+    callbacks = (left.get("trainer") or {}).get("callbacks")
+    if isinstance(callbacks, list):
+        left["trainer"]["callbacks"] = [c for c in callbacks if not _watches(c)] or None
+    return left
 
 
 def finished_policy(recipe: Path, overlays: Sequence[str], runs: Path) -> Path:
@@ -66,11 +94,66 @@ def finished_policy(recipe: Path, overlays: Sequence[str], runs: Path) -> Path:
     """
     words = [str(recipe), *overlays, f"runs={runs}"]
     folder = runs / run_name(words)
-    if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")):
+    if in_job():
         if not (folder / "policy" / "config.json").exists():
             raise ValueError(f"{folder} is not finished; run `python -m la4vla.fit {' '.join(words)}` first.")
         return folder / "policy"
-    done = subprocess.run([sys.executable, "-m", "la4vla.fit", *words], check=False)
-    if done.returncode:
+    status = _fit(words)
+    if status in (INTERRUPTED, TERMINATED, OUT_OF_TIME):
+        raise SystemExit(status)  # it has said so itself, and how to go on
+    if status or not (folder / "policy" / "config.json").exists():
         raise ValueError(f"{recipe}, which this recipe begins from, did not finish; its own message is above.")
     return folder / "policy"
+
+
+def in_job() -> bool:
+    """Whether a launcher (torchrun, srun) has started this process as one of several."""
+    return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"))
+
+
+def _fit(words: Sequence[str]) -> int:
+    """Fit in a process of its own, which is told to end when this one is, and ends when this one is gone."""
+    child = subprocess.Popen([sys.executable, "-m", "la4vla.fit", *words], preexec_fn=_end_with_parent)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        # A terminal's Ctrl-C has reached it too, a signal to this process alone has not; it takes both for one.
+        child.send_signal(signal.SIGTERM)
+        return child.wait()
+    finally:
+        child.kill()  # a second Ctrl-C, or nothing where it has ended
+        child.wait()
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _is_incidental(overlay: Path) -> bool:
+    """Whether nothing in an overlay decides the outcome."""
+    tree = yaml.safe_load(overlay.read_text()) if overlay.is_file() else None
+    if not isinstance(tree, dict) or not isinstance(trainer := tree.get("trainer", {}), dict):
+        return False
+    added = trainer.get("callbacks+")
+    if isinstance(added, list) and all(_watches(c) for c in added):
+        trainer.pop("callbacks+")
+    return not _without(tree, "")
+
+
+def _without(tree: dict[str, Any], prefix: str) -> dict[str, Any]:
+    left = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if name.rstrip("+") in INCIDENTAL:
+            continue
+        below = any(known.startswith(f"{name}.") for known in INCIDENTAL)
+        kept = _without(value, f"{name}.") if below and isinstance(value, dict) else value
+        if kept != {} or not below:
+            left[key] = kept
+    return left
+
+
+def _watches(callback: Any) -> bool:
+    path = callback.get("class_path") if isinstance(callback, dict) else callback
+    return str(path).rsplit(".", 1)[-1] in WATCHING

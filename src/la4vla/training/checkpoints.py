@@ -54,3 +54,8 @@ def run_checkpoints(folder: Path, every_n_steps: int) -> list[RunCheckpoint]:
         RunCheckpoint("best", folder, every_n_steps, monitor="loss_smoothed"),
         ResumePoint("last", folder, every_n_steps),
     ]
+
+
+def is_complete(trainer: Trainer) -> bool:
+    """Whether training went to its last step: neither interrupted, nor stopped before by its time or a callback."""
+    return not trainer.interrupted and trainer.global_step >= trainer.max_steps

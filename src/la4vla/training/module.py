@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -61,7 +62,7 @@ class PolicyModule(LightningModule):
             trainable parts, it means them. The exported policy has them merged.
 
     Raises:
-        ValueError: If weights would be sharded as well, which adapters are there to spare.
+        ValueError: If no part would learn, or none in the head's warm-up, or if gradients were clipped to nothing.
     """
 
     loss_smoothed: Tensor
@@ -86,6 +87,7 @@ class PolicyModule(LightningModule):
         lora: LoRA | None = None,
     ) -> None:
         super().__init__()
+        _check_learning(trainable, head_warmup_steps, max_grad_norm)
         self.policy = Policy(backbone, head, domains, normalization)
         self.predecessor = predecessor
         self.most_clamped = most_clamped
@@ -142,6 +144,11 @@ class PolicyModule(LightningModule):
         seen = alike(batch, self.policy.backbone.views, self.device) if self._runs_alike() else batch
         losses = self.policy.loss(seen)[: len(batch)]
         self._log(losses.detach().float(), batch)
+        if not losses.requires_grad:
+            raise ValueError(
+                f"None of the parts that learn ({', '.join(self.trainable)}) has a share in this batch's loss (sources "
+                f"{', '.join(sorted(set(batch.sources)))}): add parts to model.trainable, or sources that reach them."
+            )
         return losses.mean()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -207,7 +214,24 @@ class PolicyModule(LightningModule):
         for source, chosen in rows.items():
             self.log(f"loss/{source}", losses[chosen].mean(), batch_size=len(chosen))
         for group in self.trainer.optimizers[0].param_groups:
-            self.log(f"learning_rate/{group['part']}", group["lr"], batch_size=len(batch))
+            self.log(f"learning_rate/{group['part']}", float(group["lr"]), batch_size=len(batch))
+
+
+def _check_learning(trainable: Sequence[str], head_warmup_steps: int, max_grad_norm: float) -> None:
+    if not trainable:
+        raise ValueError(
+            "model.trainable=[] lets nothing learn; name at least one of vision, embeddings, language, head."
+        )
+    if head_warmup_steps and "head" not in trainable:
+        raise ValueError(
+            f"model.head_warmup_steps={head_warmup_steps} has the head learn alone, but head is not among "
+            "model.trainable; set model.head_warmup_steps=0."
+        )
+    if not max_grad_norm > 0:
+        raise ValueError(
+            f"model.max_grad_norm={max_grad_norm} would clip gradients to nothing; it is above 0, and inf leaves them "
+            "as they are."
+        )
 
 
 def is_sharded(policy: Policy) -> bool:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse.typing import Path_fr
 from lightning import Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.nn.modules.batchnorm import _BatchNorm
 
 import la4vla.models.backbones.internvl3
 import la4vla.models.heads.alignment
@@ -28,17 +34,23 @@ from la4vla.data.mixture import MixtureDataModule
 from la4vla.models.trainer_state import is_checkpoint, name_of, run_of, steps_of
 from la4vla.training.callbacks.export import Export
 from la4vla.training.callbacks.finite import FiniteLoss
+from la4vla.training.callbacks.interruption import Interruption
 from la4vla.training.callbacks.progress import progress
 from la4vla.training.callbacks.throughput import Throughput
-from la4vla.training.chain import INCIDENTAL, finished_policy, run_name
+from la4vla.training.callbacks.time_limit import TimeLimit
+from la4vla.training.chain import decisive, finished_policy, in_job, run_name
 from la4vla.training.checkpoint_io import AtomicCheckpointIO
 from la4vla.training.checkpoints import run_checkpoints
+from la4vla.training.full_shard import FullShard
 from la4vla.training.machine import fastest_precision
 from la4vla.training.module import PolicyModule
 from la4vla.training.run import Run
+from la4vla.training.trainer_settings import check_trainer
 
 TRAINER_DEFAULTS = {
     "max_epochs": -1,
+    # One device, unless more are asked for or a launcher has started a process for each.
+    "devices": "auto" if in_job() else 1,
     "precision": fastest_precision(),
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 0,
@@ -63,20 +75,27 @@ class Recipe(LightningCLI):
     - ``checkpoint_every``: optimizer steps between two checkpoints.
     """
 
+    run: Run
+
     def __init__(self, words: Sequence[str] | None = None) -> None:
         self.words = list(sys.argv[1:] if words is None else words)
-        super().__init__(
-            PolicyModule,
-            MixtureDataModule,
-            save_config_callback=None,
-            trainer_defaults=TRAINER_DEFAULTS,
-            seed_everything_default=0,
-            parser_class=FitParser,
-            parser_kwargs={"prog": "python -m la4vla.fit"},
-            auto_configure_optimizers=False,
-            run=False,
-            args=self.words,
-        )
+        try:
+            super().__init__(
+                PolicyModule,
+                MixtureDataModule,
+                save_config_callback=None,
+                trainer_defaults=TRAINER_DEFAULTS,
+                seed_everything_default=0,
+                parser_class=FitParser,
+                parser_kwargs={"prog": "python -m la4vla.fit"},
+                auto_configure_optimizers=False,
+                run=False,
+                args=self.words,
+            )
+        except BaseException:
+            if hasattr(self, "run"):
+                self.run.leave_if_empty()
+            raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The recipe's own arguments, and the links that keep one truth for each fact."""
@@ -95,7 +114,12 @@ class Recipe(LightningCLI):
         self.config = parser.parse_args(args)
 
     def before_instantiate_classes(self) -> None:
-        """Build the data that is missing, train the predecessor that is missing, settle the run's folder."""
+        """Build the data that is missing, train the predecessor that is missing, settle the run's folder.
+
+        Raises:
+            ValueError: If a setting would not be followed; nothing has been built or trained then.
+        """
+        self._check()
         runs = Path(self.config.runs)
         self.sources = {k: {"shards": s.shards, "vision": s.vision} for k, s in self.config.data.sources.items()}
         for begun_from in filter(None, (self.config.after, self.config.start)):
@@ -104,9 +128,7 @@ class Recipe(LightningCLI):
         for source in self.sources.values():
             ensure_built(source["shards"])
         self.predecessor = self.config.after or self.config.start
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False, format="yaml"))
-        for key in INCIDENTAL:
-            _drop(config, key.split("."))
+        config = decisive(yaml.safe_load(self.parser.dump(self.config, skip_none=False, format="yaml")))
         config["after"] = config["start"] = None
         if self.predecessor:
             recipe = Path(os.path.relpath(self.predecessor.absolute))
@@ -116,6 +138,10 @@ class Recipe(LightningCLI):
         self.run = Run(runs / (self.config.name or run_name(self.words)), config)
         if not any(int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
             self.run.take()  # for all processes of the run
+        for logger in _listed(self.config.trainer.logger):
+            arguments = getattr(logger, "init_args", None)
+            if arguments is not None and arguments.get("save_dir", "") in (".", None):
+                arguments["save_dir"] = str(self.run.folder)
 
     def instantiate_classes(self) -> None:
         """Instantiate everything, unless the run is finished and nothing is left to do.
@@ -124,24 +150,70 @@ class Recipe(LightningCLI):
             ValueError: If the run's folder holds a run of another configuration, of other data or after another run.
         """
         self.made_from = self._made_from()
-        if self.run.state(self.made_from) != "finished":
+        if self.run.state(self.made_from) == "finished":
+            return
+        try:
             super().instantiate_classes()
+        except MisconfigurationException as error:
+            raise ValueError(_sentence(error)) from error
+        batch_norms = any(isinstance(module, _BatchNorm) for module in self.model.modules())
+        if self.config.trainer.sync_batchnorm and not batch_norms:
+            raise ValueError(
+                "trainer.sync_batchnorm=true would do nothing: this policy has no batch normalization. Leave it out."
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with what every run has: guards, logs, progress, the export, checkpoints."""
-        folder = str(self.run.folder)
+        folder, config = str(self.run.folder), self.config_init["trainer"]
         # At the end averaged weights come into place first, so that everybody sees the policy that is exported.
-        asked = self.config_init["trainer"].get("callbacks") or []
+        asked = _listed(config.get("callbacks"))
         asked = sorted(asked, key=lambda callback: not isinstance(callback, WeightAveraging))
-        checkpoints = run_checkpoints(self.run.checkpoints, self.config.checkpoint_every)
-        return super().instantiate_trainer(
+        bar = sys.stdout.isatty() if config.get("enable_progress_bar") is None else bool(config["enable_progress_bar"])
+        limit = [TimeLimit(config["max_time"])] if config.get("max_time") is not None else []
+        self.interruption = Interruption(self.run, shlex.join(self.command))
+        trainer = super().instantiate_trainer(
             default_root_dir=folder,
-            logger=[CSVLogger(folder, name="csv"), TensorBoardLogger(folder, name="tensorboard", version="")],
-            plugins=[AtomicCheckpointIO(), *(self.config_init["trainer"].get("plugins") or [])],
-            enable_progress_bar=sys.stdout.isatty(),
-            callbacks=[FiniteLoss(), Throughput(), progress(), *asked, Export(self.run), *checkpoints],
+            logger=[
+                CSVLogger(folder, name="csv"),
+                TensorBoardLogger(folder, name="tensorboard", version=""),
+                *(logger for logger in _listed(config.get("logger")) if isinstance(logger, Logger)),
+            ],
+            plugins=[AtomicCheckpointIO(), *_listed(config.get("plugins"))],
+            enable_progress_bar=bar,
+            max_time=None,
+            callbacks=[
+                FiniteLoss(),
+                Throughput(),
+                progress(bar, self.run.folder.name),
+                *limit,
+                *asked,
+                Export(self.run, self.facts, told=config.get("enable_autolog_hparams", True)),
+                *run_checkpoints(self.run.checkpoints, self.config.checkpoint_every),
+                self.interruption,
+            ],
             **kwargs,
         )
+        _settle(trainer, folder)
+        return trainer
+
+    def resume_point(self) -> Path | None:
+        """The state to go on from, if there is one.
+
+        Raises:
+            ValueError: If it lies in parts, which only the strategy that wrote them reads.
+        """
+        last = self.run.last_checkpoint
+        if last is not None and last.is_dir() and not isinstance(self.trainer.strategy, FullShard):
+            raise ValueError(
+                f"{last} lies in parts, as overlays/fsdp.yaml writes it: go on with that overlay (one device will do), "
+                "or give this run a name of its own (name=...)."
+            )
+        return last
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that goes on with this run."""
+        return ["python", "-m", "la4vla.fit", *self.words]
 
     def facts(self) -> dict[str, Any]:
         """What the provenance says of this fit besides its configuration and its environment."""
@@ -149,7 +221,7 @@ class Recipe(LightningCLI):
         batch = data.batch_size * self.trainer.accumulate_grad_batches
         return {
             "name": self.run.folder.name,
-            "command": ["python", "-m", "la4vla.fit", *self.words],
+            "command": self.command,
             "predecessor": module.predecessor,
             "made_from": self.made_from,
             "begins_from": module.inherited,
@@ -163,6 +235,32 @@ class Recipe(LightningCLI):
             "parameters": {k: sum(p.numel() for p in v) for k, v in module.policy.parts().items()},
             "trainable": list(module.trainable),
         }
+
+    def _check(self) -> None:
+        trainer = self.config.trainer
+        check_trainer(trainer.as_dict())
+        if self.config.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every is at least 1 optimizer step, not {self.config.checkpoint_every}.")
+        if trainer.accelerator in ("gpu", "cuda") and not torch.accelerator.is_available():
+            raise ValueError(
+                f"trainer.accelerator={trainer.accelerator}, but torch finds no GPU on this machine; give "
+                "trainer.accelerator=auto to take what there is."
+            )
+        try:
+            if trainer.max_time is not None:
+                TimeLimit(trainer.max_time)
+            # Lightning alone knows which devices there are.
+            Trainer(
+                accelerator=trainer.accelerator,
+                devices=trainer.devices,
+                num_nodes=trainer.num_nodes,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+        except (MisconfigurationException, TypeError) as error:
+            raise ValueError(_sentence(error)) from error
 
     def _made_from(self) -> dict[str, str]:
         """The hashes of what this fit begins from: the shards of each source, and the predecessor's configuration."""
@@ -184,7 +282,23 @@ def _width(backbone: Any) -> int:
     return int(backbone.width)
 
 
-def _drop(tree: dict[str, Any], keys: Sequence[str]) -> None:
-    for key in keys[:-1]:
-        tree = tree.get(key) or {}
-    tree.pop(keys[-1], None)
+def _listed(value: Any) -> list[Any]:
+    """``value`` as a list: what is null, true or false names nothing."""
+    if value is None or isinstance(value, bool):
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _settle(trainer: Trainer, folder: str) -> None:
+    """Have DDP look for parts without a gradient, and a profiler write into the run's folder, unless told otherwise."""
+    if isinstance(trainer.strategy, DDPStrategy):
+        # The head's warm-up and batches without vision leave parameters unused.
+        trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+    profiler = trainer.profiler
+    if isinstance(profiler, Profiler) and not isinstance(profiler, PassThroughProfiler):
+        profiler.dirpath = profiler.dirpath or folder
+        profiler.filename = profiler.filename or "profile"
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -28,7 +28,8 @@ def run_table(run: Run) -> Table:
     """One row per stage that led to this policy: data, steps, batch, speed, loss."""
     table = Table(title=f"{run.folder.name}: how this policy was trained", title_justify="left")
     for name in ("stage", "sources", "steps", "batch", "samples/s", "data wait", "loss"):
-        table.add_column(name, justify="left" if name in ("stage", "sources") else "right")
+        told = name in ("stage", "sources")
+        table.add_column(name, justify="left" if told else "right", no_wrap=not told, overflow="fold")
     for stage in stages(run):
         results = stage.get("results", {})
         table.add_row(

@@ -63,6 +63,16 @@ class Run:
             return
         _TAKEN[self.folder.resolve()] = hold(self.folder, "fit")
 
+    def leave_if_empty(self) -> None:
+        """Remove the folder again where a start that failed has left nothing in it but this process's empty logs."""
+        if self.provenance() is None:
+            for events in self.folder.glob(f"tensorboard/events.out.tfevents.*.{os.getpid()}.*"):
+                events.unlink()
+        inside = sorted(self.folder.glob("**/*"), reverse=True)
+        if all(path.is_dir() and not path.is_symlink() for path in inside) and self.folder.is_dir():
+            for path in (*inside, self.folder):
+                path.rmdir()
+
     @property
     def policy(self) -> Path:
         """Where the finished policy is exported."""

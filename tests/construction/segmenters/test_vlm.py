@@ -7,6 +7,7 @@ import os
 import pickle
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -271,9 +272,132 @@ def test_a_key_is_read_from_the_environment_and_written_nowhere(server, reply, t
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"very-secret" in path.read_bytes()]
     assert b"very-secret" not in pickle.dumps(cutter)
     server.script = lambda task, turn: reply(status=401)
-    with pytest.raises(OSError, match=r"refuses: status 401\. Check base_url, model and api_key_env") as refusal:
+    with pytest.raises(OSError, match=r"refuses: status 401: no\. Check base_url, model, api_key_env") as refusal:
         cutter.segment(twin.episode(1))
     assert "very-secret" not in str(refusal.value)
+
+
+def test_a_key_with_a_line_end_is_sent_without_and_its_echo_is_hidden(server, reply, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINY_KEY", "sk-very-secret \n")
+    cutter = twin.segmenter(server.url, tmp_path, api_key_env="TINY_KEY", attempts=1)
+    echo = json.dumps({"error": {"message": "flagged, key sk-very-secret"}}).encode()
+    server.script = lambda task, turn: {
+        "task 0": reply(status=403, raw=echo), "task 1": reply("Your key is sk-very-secret."), "task 2": reply(raw=echo)
+    }.get(task, reply(GOOD))  # fmt: skip
+    results = twin.run_all(cutter, range(4))
+    assert "status 403: flagged, key [hidden]" in results["episode-000"] and len(results["episode-003"]) == 3
+    assert server.keys == {"Bearer sk-very-secret"} and "very-secret" not in str(results)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"very-secret" in path.read_bytes()]
+
+
+def refusal(reply, status, message, **more):
+    return reply(status=status, raw=json.dumps({"error": {"message": message, **more}}).encode(), headers=HURRY)
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+def test_refused_questions_lose_their_episodes_and_no_others(status, server, reply, tmp_path):
+    flagged = refusal(reply, status, "Flagged as harmful.", code="content_policy")
+    server.script = lambda task, turn: reply(GOOD) if task == "task 0" else flagged
+    cutter = twin.segmenter(server.url, tmp_path, give_up_after=2, concurrency=1)
+    results = twin.run_all(cutter, range(6))
+    assert len(results["episode-000"]) == 3
+    for number in range(1, 6):
+        assert (
+            f"request refused): status {status}: Flagged as harmful (content_policy)."
+            in results[f"episode-{number:03d}"]
+        )
+    # Run anew, the answer that is kept says that the endpoint does answer.
+    again = twin.segmenter(server.url, tmp_path, give_up_after=2, concurrency=1)
+    assert all("Flagged" in text for text in twin.run_all(again, range(1, 6)).values())
+
+
+def test_refusals_alone_end_the_set_and_say_why(server, reply, tmp_path):
+    server.script = lambda task, turn: refusal(reply, 403, "This key may not use tiny-vl")
+    cutter = twin.segmenter(server.url, tmp_path, give_up_after=2)
+    with pytest.raises(ValueError, match="request refused"):
+        cutter.segment(twin.episode(0))
+    with pytest.raises(
+        OSError, match=r"left 2 questions in a row unanswered.*status 403: This key may not use tiny-vl"
+    ):
+        cutter.segment(twin.episode(1))
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "more"),
+    [
+        (402, "Insufficient credits", {}),
+        (404, "The model tiny-vl does not exist", {}),
+        (400, "Access denied, account in arrears", {"code": "Arrearage"}),
+        (429, "You exceeded your current quota", {"type": "insufficient_quota"}),
+    ],
+)
+def test_what_concerns_everybody_ends_the_set_with_the_providers_reason(status, message, more, server, reply, tmp_path):
+    server.script = lambda task, turn: refusal(reply, status, message, **more)
+    with pytest.raises(OSError, match=f"refuses: status {status}: {message}"):
+        twin.segmenter(server.url, tmp_path, retries=0).segment(twin.episode(0))
+
+
+def completion(message, finish_reason="stop") -> bytes:
+    usage = {"prompt_tokens": 900, "completion_tokens": 90}
+    return json.dumps({"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage}).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "finish_reason", "reason"),
+    [
+        ({"content": GOOD[:40]}, "length", "(answer cut off).*cut off after 90 tokens"),
+        ({"content": None}, "content_filter", "(content filter).*content filter stopped it"),
+        ({"content": None, "refusal": "I cannot help."}, "stop", "(refused by the model).*I cannot help"),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "stop", "(refused by the model).*No"),
+    ],
+)
+def test_why_an_answer_ended_is_the_episodes_reason(message, finish_reason, reason, server, reply, tmp_path):
+    server.script = lambda task, turn: reply(raw=completion(message, finish_reason))
+    with pytest.raises(ValueError, match=reason.replace("(", "\\(", 1).replace(")", "\\)", 1)):
+        twin.segmenter(server.url, tmp_path, attempts=1).segment(twin.episode(0))
+
+
+def test_content_in_typed_parts_is_read_and_counted(server, reply, tmp_path):
+    parts = [
+        {"type": "thinking", "thinking": "[1]"},
+        {"type": "text", "text": GOOD[:30]},
+        {"type": "text", "text": GOOD[30:]},
+    ]
+    server.script = lambda task, turn: reply(raw=completion({"content": parts}))
+    assert len(twin.segmenter(server.url, tmp_path).segment(twin.episode(0))) == 3
+    (entry,) = entries(tmp_path).values()
+    assert (entry.usage.prompt_tokens, entry.usage.completion_tokens) == (900, 90)
+
+
+def test_limits_that_are_null_are_left_out(server, reply, tmp_path):
+    server.script = lambda task, turn: reply(GOOD)
+    cutter = twin.segmenter(server.url, tmp_path)
+    replace(cutter, endpoint=replace(cutter.endpoint, max_tokens=None, temperature=None)).segment(twin.episode(0))
+    assert not {"max_tokens", "temperature"} & server.asked[0].keys()
+
+
+@pytest.mark.parametrize("drip", [b" ", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_server_that_drips_does_not_lengthen_the_wait(drip, tmp_path):
+    def pour(listening):
+        peer, _ = listening.accept()
+        with peer:
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" if drip == b" " else drip
+            byte = b"1\r\n \r\n" if drip == b" " else b"x"
+            try:
+                peer.sendall(head)
+                while True:
+                    peer.sendall(byte)
+                    time.sleep(0.05)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=pour, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        began = time.monotonic()
+        with pytest.raises(ValueError, match=r"timed out.*within 0\.8 s"):
+            twin.segmenter(url, tmp_path, timeout_s=0.8, retries=0).segment(twin.episode(0))
+        assert time.monotonic() - began < 3.0
 
 
 def test_an_endpoint_that_answers_nobody_stops_the_build(server, reply, tmp_path):

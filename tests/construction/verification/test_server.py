@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from la4vla.construction.rating import read_ratings
+from la4vla.construction.verification.store import RatingStore
 from la4vla.data.shards import Shards
 from la4vla.data.transforms import decode_jpeg
 from la4vla.verify import main
@@ -121,6 +123,19 @@ def test_without_a_token_nothing_is_told(shared):
         for token in ("", "wrong"):
             status, answer = shared.ask(path, token=token)
             assert status == 401 and "nobody's here" in answer["error"]
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_however_it_is_ended_the_database_is_one_file_that_holds_all(serve, card, tmp_path, ended_by):
+    server = serve(card, "annotators=[anna,ben]")
+    segment = sign_in(server, "anna")["queue"][0]
+    assert give(server, "anna", segment, 3)[0] == 200
+    server.process.send_signal(ended_by)
+    server.process.communicate(timeout=60)
+    database = card.with_suffix(".ratings.sqlite")
+    assert [path.name for path in card.parent.glob("*.sqlite*")] == [database.name]
+    (tmp_path / "copy.sqlite").write_bytes(database.read_bytes())
+    assert [r.segment for r in RatingStore(tmp_path / "copy.sqlite").ratings()] == [segment]
 
 
 def told(*words: object) -> str:

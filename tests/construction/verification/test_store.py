@@ -75,6 +75,24 @@ def test_of_two_imports_the_later_wins(store):
     assert [(r.annotator, r.quality) for r in store.ratings()] == [("anna", 3), ("ben", 2)]
 
 
+def test_of_two_imports_the_later_moment_wins_however_it_is_written(store):
+    store.add(rating(quality=1, rated_at="2026-01-02T23:00:00-05:00"), "r1")  # 04:00 of the 3rd in UTC
+    assert store.merge([rating(quality=0, rated_at="2026-01-03T03:59:59Z")]) == 0
+    assert store.merge([rating(quality=0, rated_at="2026-01-03T03:59:59.9")]) == 0 == store.merge([rating(quality=0)])
+    assert store.merge([rating(quality=3, rated_at="2026-01-02T22:00:00.5-06:00")]) == 1
+    with pytest.raises(ValueError, match=r"e-0000 by anna was given at 'yesterday', which is no time"):
+        store.merge([rating("e-0001"), rating(rated_at="yesterday")])
+    assert [(r.segment, r.quality) for r in store.ratings()] == [("e-0000", 3)]
+
+
+def test_a_closed_database_is_one_file(tmp_path):
+    with RatingStore(tmp_path / "r.sqlite") as store:
+        store.add(rating(), "r1")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.sqlite"]
+    (tmp_path / "copy.sqlite").write_bytes(store.path.read_bytes())
+    assert RatingStore(tmp_path / "copy.sqlite").ratings() == [rating()]
+
+
 def test_several_threads_lose_nothing(store):
     def work(name: str) -> None:
         for n in range(25):

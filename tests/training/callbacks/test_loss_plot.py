@@ -13,7 +13,7 @@ from la4vla.training.callbacks.loss_plot import plot_loss
     [
         (("loss", "loss/la", "loss_smoothed"), ["loss/la"]),
         (("loss", "loss/la", "loss/vla", "loss_smoothed"), ["loss", "loss/la", "loss/vla"]),
-        (("loss",), ["loss"]),
+        (("loss", "loss_smoothed"), ["loss"]),
     ],
 )
 def test_the_run_and_its_sources_are_drawn_and_a_single_source_once(columns, shown, tmp_path, monkeypatch):

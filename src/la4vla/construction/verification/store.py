@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +39,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class RatingStore:
+class RatingStore(AbstractContextManager["RatingStore"]):
     """The ratings and annotators of one set of segments; several threads and processes may use one file at once.
 
     Nothing is ever overwritten: rating again adds a row, the last row that was not withdrawn counts, and withdrawing
@@ -116,9 +117,16 @@ class RatingStore:
             raise LookupError(f"{annotator} gave no rating {request!r} that could be taken back.")
 
     def merge(self, ratings: Iterable[Rating]) -> int:
-        """Add ratings from elsewhere, all or none, and return how many were added; the later of two wins."""
-        kept = {(r.segment, r.annotator): r.rated_at for r in self.ratings()}
-        new = [r for r in ratings if (r.segment, r.annotator) not in kept or r.rated_at > kept[r.segment, r.annotator]]
+        """Add ratings from elsewhere, all or none, and return how many were added; the later of two moments wins.
+
+        A rating without a time is earlier than any with one.
+
+        Raises:
+            ValueError: If a time is none.
+        """
+        kept = {(r.segment, r.annotator): moment(r) for r in self.ratings()}
+        dated = [(r, moment(r)) for r in ratings]
+        new = [r for r, when in dated if (known := kept.get((r.segment, r.annotator))) is None or when > known]
         self._insert([(secrets.token_urlsafe(16), rating) for rating in new])
         return len(new)
 
@@ -144,8 +152,14 @@ class RatingStore:
         return int(row[0]), int(row[1])
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Bring everything into the file itself, so that it can be copied alone, and close it."""
+        with self._lock:
+            # Where another process has it open, the last one to close does this.
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._database.close()
+
+    def __exit__(self, *words: object) -> None:
+        self.close()
 
     def _insert(self, rows: Iterable[tuple[str, Rating]]) -> None:
         names, marks = ", ".join(("request", *COLUMNS)), ", ".join("?" * (len(COLUMNS) + 1))
@@ -158,6 +172,24 @@ class RatingStore:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+def moment(rating: Rating) -> datetime:
+    """When a rating was given; without an offset its time is UTC, without a time it is older than all others.
+
+    Raises:
+        ValueError: If ``rated_at`` is no time.
+    """
+    if not rating.rated_at:
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        when = datetime.fromisoformat(rating.rated_at)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"The rating of {rating.segment} by {rating.annotator} was given at {rating.rated_at!r}, which is no time "
+            "in ISO 8601, such as 2026-01-02T03:04:05Z; mend it and import again."
+        ) from error
 
 
 def now() -> str:

@@ -25,6 +25,7 @@ class Answer:
         finish_reason: Why it stopped; ``"length"`` where it was cut off.
         prompt_tokens: Tokens sent, as billed.
         completion_tokens: Tokens received, as billed.
+        refusal: Why the model would not answer, in its own words; empty where it did not say so.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Answer:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    refusal: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -58,6 +60,10 @@ class AnswerStore:
         """Where the answer to ``body`` lies, or would."""
         name = digest(body)
         return self.folder / name[:2] / f"{name}.json"
+
+    def holds_any(self) -> bool:
+        """Whether there is any answer."""
+        return next(self.folder.glob("*/*.json"), None) is not None
 
     def answer(self, body: Mapping[str, Any], ask: Callable[[Mapping[str, Any]], Answer]) -> Answer:
         """The answer to ``body``: the one on disk, else that of ``ask``, which is kept."""

@@ -44,10 +44,8 @@ def write_question(
 
 def told_back(answer: Answer, objection: str) -> tuple[Message, Message]:
     """The answer that cannot be used, and what is wrong with it."""
-    if answer.finish_reason == "length":
-        objection = f"it was cut off after {answer.completion_tokens} tokens, so {objection}"
     return (
-        {"role": "assistant", "content": answer.text or "(empty)"},
+        {"role": "assistant", "content": answer.text or answer.refusal or "(empty)"},
         {"role": "user", "content": write_retry(objection)},
     )
 

@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from la4vla.construction.build import ensure_built
 from la4vla.diagnostics.conditions import DirectionFollowing
 from la4vla.diagnostics.report import table
+from la4vla.training.checkpoints import is_complete
 from la4vla.training.whole import whole_policy
 
 LOGGED = ("directional_alignment_rate", "direction_consistency_score")
@@ -40,7 +41,7 @@ class DirectionCheck(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the finished policy."""
-        if trainer.interrupted:
+        if not is_complete(trainer):
             return
         policy = whole_policy(pl_module)
         if not trainer.is_global_zero:

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
 from la4vla.models.policy import Policy
 from la4vla.training.callbacks.loss_plot import plot_loss
 from la4vla.training.callbacks.throughput import Throughput
+from la4vla.training.checkpoints import is_complete
 from la4vla.training.report import run_table
 from la4vla.training.run import Run, write_text
 from la4vla.training.whole import whole_policy
 
 
 class Export(Callback):
-    """Exports the policy when training ends, prints the closing report and marks the run as finished.
+    """Exports the policy after the last step, prints the closing report and marks the run as finished.
 
+    A training that is stopped before, by its time or by a callback, leaves a state to go on from and no policy.
     It comes last among the callbacks, so that what the others measured at the end is in the report. A callback offers
     its findings as ``results`` (a mapping for the provenance) and ``report`` (a rich renderable), either or both.
+
+    Args:
+        run: The run's folder.
+        facts: What the provenance says of the run before its first step.
+        told: Whether loggers that the recipe names are told the resolved recipe.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, facts: Callable[[], Mapping[str, Any]], told: bool = True) -> None:
         self.run = run
+        self.facts = facts
+        self.told = told
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write down what is trained: now, since a start that fails before its first step is to leave nothing."""
+        if not trainer.is_global_zero:
+            return
+        self.run.begin(self.facts())
+        for logger in trainer.loggers:
+            if self.told and not isinstance(logger, CSVLogger | TensorBoardLogger):
+                logger.log_hyperparams(dict(self.run.config))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write everything; of the checkpoint every process has its part, the rest is for the first one."""
         if trainer.interrupted:
             return
-        policy = whole_policy(pl_module)
-        if trainer.is_global_zero:
-            self._export(trainer, policy)
+        if is_complete(trainer):
+            policy = whole_policy(pl_module)
+            if trainer.is_global_zero:
+                self._export(trainer, policy)
         # Only now: nothing resumes at the last step, and until here there may be something left to do.
         trainer.save_checkpoint(self.run.checkpoints / "last.ckpt")
 

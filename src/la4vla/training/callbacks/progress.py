@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -12,12 +11,31 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 
 class StepProgressBar(RichProgressBar):
-    """Rich's bar over the run's steps: the stream of batches has no end of its own, the step limit has."""
+    """Rich's bar over the run's steps: the stream of batches has no end of its own, the step limit has.
+
+    Args:
+        name: What the bar is called.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
     @property
     def total_train_batches(self) -> int:
         """Batches until ``max_steps``."""
         return self.trainer.max_steps * self.trainer.accumulate_grad_batches
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop drawing, before the report is printed."""
+        self._stop_progress()
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """What is logged for the bar, without the number that Lightning counts a folder's starts by."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return self.name
 
 
 class ProgressLines(Callback):
@@ -48,6 +66,11 @@ class ProgressLines(Callback):
         print("  ".join(told), flush=True)
 
 
-def progress() -> Callback:
-    """The bar on a terminal, lines elsewhere."""
-    return StepProgressBar() if sys.stdout.isatty() else ProgressLines()
+def progress(bar: bool, name: str) -> Callback:
+    """The bar, or lines in its place.
+
+    Args:
+        bar: Whether there is a terminal to draw on.
+        name: What the bar is called.
+    """
+    return StepProgressBar(name) if bar else ProgressLines()

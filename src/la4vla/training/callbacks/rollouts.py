@@ -14,6 +14,7 @@ from la4vla.evaluation.report import table
 from la4vla.evaluation.result import BenchmarkResult
 from la4vla.evaluation.suitability import check_policy
 from la4vla.training.callbacks.logged_film import log_film
+from la4vla.training.checkpoints import is_complete
 from la4vla.training.module import policy_module
 from la4vla.training.whole import whole_policy
 
@@ -60,7 +61,7 @@ class BenchmarkRollouts(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Run with the finished policy."""
-        if self.at_end and not trainer.interrupted:
+        if self.at_end and is_complete(trainer):
             self._run(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:

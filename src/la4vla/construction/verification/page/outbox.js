@@ -6,7 +6,7 @@ const RETRY_MS = 1000;
 export class Outbox {
   /** `send(entry)` resolves when the server has kept it; rejects with {retry: true} when the server is away. */
   constructor(name, send, changed) {
-    Object.assign(this, { name, send, changed, busy: false, away: false, latest: 0 });
+    Object.assign(this, { name, send, changed, busy: false, away: false, full: false, latest: 0 });
     const kept = Object.keys(localStorage).filter((key) => key.startsWith(`${name} `)).sort();
     this.entries = kept.map((key) => JSON.parse(localStorage.getItem(key)));
     this.flush();
@@ -17,7 +17,11 @@ export class Outbox {
     this.latest = Math.max(Date.now(), this.latest + 1);
     const dated = { ...entry, at: this.latest };
     this.entries.push(dated);
-    localStorage.setItem(this.place(dated), JSON.stringify(dated));
+    try {
+      localStorage.setItem(this.place(dated), JSON.stringify(dated));
+    } catch {
+      this.full = true; // or forbidden: until it is sent, this page alone holds it, and must say so
+    }
     this.changed();
     this.flush();
   }

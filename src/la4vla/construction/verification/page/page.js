@@ -183,6 +183,8 @@ function finished() {
   at = -1;
   clip = player.clip = null;
   draft = null;
+  // What was drawn last would be stretched to whatever room there is without words.
+  for (const drawing of ["timeline", "above", "beside"]) $(drawing).width = $(drawing).height = 0;
   $("curtain").textContent = facts.queue.length
     ? `All ${facts.queue.length} segments of your share are rated. Thank you. B goes back to look at them again.`
     : "No segments are assigned to you here.";
@@ -210,7 +212,11 @@ function showDraft() {
   for (const id of ["quality", "confidence"]) {
     [...$(id).children].forEach((button, value) => button.setAttribute("aria-pressed", String(draft?.[id] === value)));
   }
-  if (draft) sessionStorage.draft = JSON.stringify({ place: `la4vla ${facts.set} ${who.name}`, draft }); else delete sessionStorage.draft;
+  try {
+    if (draft) sessionStorage.draft = JSON.stringify({ place: `la4vla ${facts.set} ${who.name}`, draft }); else delete sessionStorage.draft;
+  } catch {
+    // The storage is full: a draft does not outlive a reload then; what is saved is told by the pill.
+  }
   $("primitive").hidden = !clip;
   $("primitive").textContent = clip?.primitive ?? "";
   $("meaning").textContent = facts.primitives[clip?.primitive] ?? "";
@@ -263,7 +269,8 @@ function showSaved() {
   if (!outbox) return;
   const waiting = outbox.entries.length;
   $("saved").classList.toggle("waiting", waiting > 0);
-  $("saved").textContent = !waiting ? "saved" : outbox.away ? `server away, ${waiting} kept here` : "saving …";
+  const where = outbox.full ? `${waiting} in this page only: browser storage is full, do not close it` : `${waiting} kept here`;
+  $("saved").textContent = !waiting ? "saved" : outbox.away ? `server away, ${where}` : "saving …";
 }
 
 function showProgress(all) {
