@@ -87,7 +87,9 @@ def test_a_small_source_that_the_quantiles_of_a_large_one_cut_is_refused(build: 
     recipe = build("large", steps=4000)
     build("small", reach=1.0, steps=20)
     words = [recipe, "data.sources.small.shards=" + str(tmp_path / "small"), "data.sources.small.vision=masked"]
-    with pytest.raises(ValueError, match=r"would cut source small: action dx_m goes from -1 to 1 here, of which 90\.2%"):
+    with pytest.raises(
+        ValueError, match=r"would cut source small: action dx_m goes from -1 to 1 here, of which 90\.2%"
+    ):
         fit.main([*words, "model.normalization=quantiles", "name=quantiles"])
     fit.main([*words, "model.normalization=bounds", "name=bounds"])
 
