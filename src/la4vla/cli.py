@@ -79,7 +79,7 @@ class RecipeGrammar(ArgumentParser):
         """Two lines where argparse prints a screenful."""
         return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"
 
-    def format_help(self) -> str:
+    def format_help(self, formatter: Any = None) -> str:
         """Every key as ``key=value``, with its type, its default and what it does, wherever it is declared."""
         lines = [self.format_usage(), *([self.description, ""] if self.description else []), "keys:"]
         for action in self._actions:

@@ -29,7 +29,7 @@ def test_a_finetuned_policy_starts_as_its_predecessor(
     told = after.inherit(before)
     assert torch.equal(after.loss(batch), before.loss(batch))
     assert told.startswith("Inherited: backbone, head, statistics of arm. Fresh: nothing. Clamped: action axis_")
-    assert "of which 0.9% lie outside of -1 to 2" in told
+    assert "and 0.8% of that lies outside of -1 to 2 by more than 5% of that range" in told
 
 
 def _moved(domain: Domain, dim: int, low: float, high: float) -> Domain:
@@ -63,11 +63,11 @@ def test_larger_motions_than_the_predecessor_knew_are_refused_told_or_taken(
 ) -> None:
     before = make_policy(domains=[_moved(make_domain(), 0, -1.0, 1.0)])
     wider, wide = (_moved(make_domain(), 0, -reach, reach) for reach in (3.0, 1.02))
-    sentence = r"action axis_0 goes from -3 to 3 here, of which 66.\d% lie outside of -1 to 1 \(at most 5%"
+    sentence = r"action axis_0 goes from -3 to 3 here, and 63.3% of that lies outside of -1 to 1 by .*\(at most 5% may"
     with pytest.raises(ValueError, match=sentence):
         make_policy(domains=[wider]).inherit(before)
-    assert "66." in make_policy(domains=[wider]).inherit(before, most_clamped=0.7)
-    assert "of which 2.0% lie outside" in make_policy(domains=[wide]).inherit(before)
+    assert "63.3%" in make_policy(domains=[wider]).inherit(before, most_clamped=0.7)
+    assert "Clamped" not in make_policy(domains=[wide]).inherit(before)  # by less than anyone would notice
     for statistics, low, high in (("union", -3.0, 3.0), ("data", -3.0, 3.0), ("predecessor", -1.0, 1.0)):
         after = make_policy(domains=[wider])
         after.inherit(before, statistics, most_clamped=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,11 +70,21 @@ def test_a_turn_that_the_predecessor_never_saw_is_refused_or_joined(
         ValueError, match=r"action dyaw_rad was always 0 there and goes from -0\.5 to 0\.5 here"
     ) as told:
         fit.main([after, PREDECESSOR])
-    assert "action dx_m goes from -0.3 to 0.3 here, of which 66.7% lie outside of -0.1 to 0.1" in str(told.value)
     assert "model.statistics=union" in str(told.value) and not list(Path("runs").glob("here*/policy"))
     for whose in ("union", "data"):
         fit.main([after, PREDECESSOR, f"model.statistics={whose}", f"name={whose}"])
         assert Path(f"runs/{whose}/policy/config.json").exists()
+
+
+def test_larger_motions_are_counted_refused_and_told(build: Build) -> None:
+    fit.main([build("there", yaw=0.5)])
+    after = build("here", reach=0.3, yaw=0.5)
+    told = "source only: action dx_m goes from -0.3 to 0.3 here, and 63.3% of that lies outside of -0.1 to 0.1"
+    with pytest.raises(ValueError, match=f"would cut {told}"):
+        fit.main([after, PREDECESSOR])
+    fit.main([after, PREDECESSOR, "model.most_clamped=0.7", "name=clamped"])
+    begun = json.loads(Path("runs/clamped/provenance.json").read_text())["begins_from"]
+    assert f"Clamped of {told}" in begun
 
 
 def test_proprioception_is_asked_as_well(build: Build) -> None:
@@ -88,7 +99,8 @@ def test_a_small_source_that_the_quantiles_of_a_large_one_cut_is_refused(build: 
     build("small", reach=1.0, steps=20)
     words = [recipe, "data.sources.small.shards=" + str(tmp_path / "small"), "data.sources.small.vision=masked"]
     with pytest.raises(
-        ValueError, match=r"would cut source small: action dx_m goes from -1 to 1 here, of which 90\.2%"
+        ValueError,
+        match=r"would cut source small: action dx_m goes from -1 to 1 here, and 90\.0% of that lies outside of",
     ):
         fit.main([*words, "model.normalization=quantiles", "name=quantiles"])
     fit.main([*words, "model.normalization=bounds", "name=bounds"])

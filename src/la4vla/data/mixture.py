@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
@@ -20,6 +21,8 @@ from la4vla.data.source import Source, image_size, merged_domains, read_manifest
 from la4vla.data.stream import STREAM_VERSION, Plan, SampleStream
 from la4vla.data.transforms import Augmentation
 from la4vla.schema.batch import Batch
+
+SAMPLED = 1 << 16
 
 __all__ = ["MixtureDataModule", "Source"]
 
@@ -98,6 +101,12 @@ class MixtureDataModule(LightningDataModule):
         )
         views = max(len(domain.embodiment.cameras) for domain in self.domains)
         self._loader = _Loader(self, Assembly(feeds, views, self._size_px, self.augment), stream)
+
+    def sample(self, source: str) -> tuple[np.ndarray, np.ndarray]:
+        """Proprioception ``(n, S)`` and actions ``(n, A)`` at evenly spaced steps of a source whose shards are open."""
+        shards = self._opened[self.sources[source].shards]
+        every = -(-len(shards.actions) // SAMPLED) or 1
+        return shards.proprioception[::every], shards.actions[::every]
 
     def instructions(self) -> Iterator[tuple[str, str, str]]:
         """Source, key and instruction of every record, of shards that are open."""

@@ -24,7 +24,7 @@ def inherit(
     policy: Policy,
     predecessor: Policy,
     statistics: StatisticsOf = "predecessor",
-    most_clamped: float = MOST_CLAMPED,
+    most_clamped: float | None = MOST_CLAMPED,
 ) -> str:
     """Give ``policy`` the backbone, the head if it fits, and the statistics of ``predecessor``; say which.
 
@@ -35,7 +35,8 @@ def inherit(
             new policy what it meant to the inherited weights, and data beyond its range are clamped. ``data``: nothing
             is clamped, and inherited weights meet the same motion under other numbers, which they have to unlearn.
             ``union``: the range of both, a middle way that moves numbers only as far as the new data go beyond.
-        most_clamped: Largest share of the new data's rows that may lie outside of the range in any dimension.
+        most_clamped: Largest share of the new data's rows that may lie outside of the range in any dimension, estimated
+            from their statistics. None leaves this to the caller, who may have the rows to count in.
 
     Returns:
         One sentence on what was taken and what starts fresh, and one on what is clamped.
@@ -66,7 +67,7 @@ def inherit(
     return _told(policy, same_head, known, statistics) + clamped
 
 
-def _clamped(policy: Policy, domains: Sequence[Domain], most_clamped: float) -> str:
+def _clamped(policy: Policy, domains: Sequence[Domain], most_clamped: float | None) -> str:
     """A sentence on what the statistics of ``domains`` clamp of the policy's own data, or nothing.
 
     Raises:
@@ -79,11 +80,11 @@ def _clamped(policy: Policy, domains: Sequence[Domain], most_clamped: float) -> 
     ]
     if bad := unbearable(found, most_clamped):
         raise ValueError(
-            f"The predecessor's statistics would cut the new data: {told(bad)} (at most {most_clamped:.0%} may lie "
-            "outside, and none may move that never did). Take the statistics of both (model.statistics=union) or of "
-            "the new data alone (model.statistics=data), or accept a larger share with model.most_clamped."
+            f"The predecessor's statistics would cut the new data: {told(bad)}{_bound(most_clamped)}. Take the statistics "
+            "of both (model.statistics=union) or of the new data alone (model.statistics=data), or accept a larger share "
+            "with model.most_clamped."
         )
-    return f" Clamped: {told(found)}." if found else ""
+    return f" Clamped: {told(found)}." if found and most_clamped is not None else ""
 
 
 def _decisive(head: Head) -> list[Any]:
@@ -101,6 +102,10 @@ def _differing(mine: nn.Module, theirs: nn.Module) -> str:
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
     return None if tensor is None else tuple(tensor.shape)
+
+
+def _bound(most_clamped: float | None) -> str:
+    return "" if most_clamped is None else f" (at most {most_clamped:.0%} may, and none may move that never did)"
 
 
 def _merged(policy: Policy, predecessor: Policy, statistics: StatisticsOf) -> tuple[list[Domain], list[str]]:

@@ -155,7 +155,7 @@ class Policy(nn.Module):
         self,
         predecessor: Policy,
         statistics: inheritance.StatisticsOf = "predecessor",
-        most_clamped: float = MOST_CLAMPED,
+        most_clamped: float | None = MOST_CLAMPED,
     ) -> str:
         """Take over a predecessor's weights and statistics; see :func:`la4vla.models.inheritance.inherit`."""
         return inheritance.inherit(self, predecessor, statistics, most_clamped)

@@ -93,7 +93,8 @@ class PolicyModule(LightningModule):
         self.most_clamped = most_clamped
         self.inherited = "random weights"
         if predecessor:
-            self.inherited = self.policy.inherit(Policy.load(Path(predecessor)), statistics, most_clamped)
+            # How much is clamped is counted in the data themselves, when they are open.
+            self.inherited = self.policy.inherit(Policy.load(Path(predecessor)), statistics, most_clamped=None)
         self.lora = lora
         if lora:
             lora.adapt(self.policy)
@@ -133,7 +134,8 @@ class PolicyModule(LightningModule):
             )
         data = vars(self.trainer).get("datamodule")
         if isinstance(data, MixtureDataModule):
-            check_statistics(self.policy, data.source_domains, self.most_clamped)
+            sources = {name: (domain, data.sample(name)) for name, domain in data.source_domains.items()}
+            self.inherited += check_statistics(self.policy, sources, self.most_clamped)
             check_instructions(self.policy, data.instructions())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -13,12 +13,12 @@ import torch
 import yaml
 from jsonargparse.typing import Path_fr
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import la4vla.models.backbones.internvl3
@@ -294,7 +294,7 @@ def _settle(trainer: Trainer, folder: str) -> None:
     if isinstance(trainer.strategy, DDPStrategy):
         # The head's warm-up and batches without vision leave parameters unused.
         trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
-    profiler = trainer.profiler
+    profiler = vars(trainer)["profiler"]
     if isinstance(profiler, Profiler) and not isinstance(profiler, PassThroughProfiler):
         profiler.dirpath = profiler.dirpath or folder
         profiler.filename = profiler.filename or "profile"

@@ -152,7 +152,8 @@ class Endpoint:
             for _ in range(BROKEN_REPLIES):
                 reply = asyncio.run(self._post(url, key, body))
                 if (answer := read_completion(reply)) is not None:
-                    return replace(answer, **{name: scrub(getattr(answer, name)) for name in TEXTS})
+                    hidden: dict[str, Any] = {name: scrub(getattr(answer, name)) for name in TEXTS}
+                    return replace(answer, **hidden)
             raise NoAnswer("broken reply", f"The server sends no completion, but: {scrub(reply)[:200]!r}.")
         # Foreign errors are not chained: their texts may hold the key.
         except openai.APITimeoutError:
