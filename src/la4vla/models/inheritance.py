@@ -80,9 +80,9 @@ def _clamped(policy: Policy, domains: Sequence[Domain], most_clamped: float | No
     ]
     if bad := unbearable(found, most_clamped):
         raise ValueError(
-            f"The predecessor's statistics would cut the new data: {told(bad)}{_bound(most_clamped)}. Take the statistics "
-            "of both (model.statistics=union) or of the new data alone (model.statistics=data), or accept a larger share "
-            "with model.most_clamped."
+            f"The predecessor's statistics would cut the new data: {told(bad)}{_bound(most_clamped)}. Take the "
+            "statistics of both (model.statistics=union) or of the new data alone (model.statistics=data), or accept a "
+            "larger share with model.most_clamped."
         )
     return f" Clamped: {told(found)}." if found and most_clamped is not None else ""
 
