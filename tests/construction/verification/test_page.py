@@ -8,8 +8,9 @@ import sqlite3
 import pytest
 
 from la4vla.construction.agreement import Agreement
-from la4vla.construction.rating import Rating
+from la4vla.construction.rating import Rating, read_ratings
 from la4vla.construction.verification.store import RatingStore
+from la4vla.verify import main
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -225,6 +226,64 @@ def test_nothing_of_the_last_clip_stays_drawn_when_all_are_rated(serve, card, wi
     for drawing in ("timeline", "above", "beside"):
         assert page.evaluate(f"[{drawing}.width, {drawing}.height]") == [0, 0]
     assert page.locator("#above").bounding_box()["height"] >= height
+
+
+@pytest.mark.browser
+def test_ratings_given_faster_than_a_clip_can_be_seen_are_counted(serve, card, windows, capsys):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    for n in range(2):
+        segment = page.locator("#stage").get_attribute("data-segment")
+        page.wait_for_timeout(8000 * n)  # a pass takes 2.5 s, and longer where few pictures are drawn
+        rate(page, "anna", segment, n)
+        page.locator(f'#stage[data-segment]:not([data-segment="{segment}"])').wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    server.kill()
+    main([str(card), "annotators=[anna,ben]", f"export_to={card.with_suffix('.jsonl')}"])
+    assert "anna: 2 ratings, 1 of them given in less time than the clip takes" in capsys.readouterr().out
+    hasty, patient = sorted(read_ratings(card.with_suffix(".jsonl")), key=lambda rating: rating.watched_ms or 0)
+    assert hasty.passes < 1 <= patient.passes and patient.watched_ms > 2000
+
+
+LONG = "move the closed gripper far to the left and slightly up above the rim of the round container " * 4
+
+
+@pytest.mark.browser
+def test_scores_note_and_gripper_are_in_sight_on_a_low_screen_with_a_long_instruction(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.set_viewport_size({"width": 1024, "height": 600})
+
+    def lengthened(route):
+        clip = route.fetch().json()
+        opening = [0.5] * (clip["last"] - clip["first"])
+        route.fulfill(json={**clip, "instruction": LONG, "opening": opening})
+
+    page.route(re.compile(r"/api/clips/[^/]+$"), lengthened)
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    page.locator("#motion").get_by_text("Gripper: 50 % → 50 % open").wait_for()
+    places = ("#quality button", "#confidence button", "#note", "#motion span", "#timeline", "#above", "#legend")
+    for place in places:
+        for element in page.locator(place).all():
+            assert element.evaluate(IN_SIGHT), place
+
+
+# Inside the window and inside everything around it that scrolls or cuts off.
+IN_SIGHT = """(element) => {
+  const box = element.getBoundingClientRect();
+  let [left, top, right, bottom] = [0, 0, innerWidth, innerHeight];
+  for (let outer = element.parentElement; outer !== document.documentElement; outer = outer.parentElement) {
+    if (getComputedStyle(outer).overflow === "visible") continue;
+    const edge = outer.getBoundingClientRect();
+    [left, top] = [Math.max(left, edge.left), Math.max(top, edge.top)];
+    [right, bottom] = [Math.min(right, edge.right), Math.min(bottom, edge.bottom)];
+  }
+  const begins = box.left >= left - 1 && box.top >= top - 1;
+  return box.height > 0 && begins && box.right <= right + 1 && box.bottom <= bottom + 1;
+}"""
 
 
 @pytest.mark.browser

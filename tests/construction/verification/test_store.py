@@ -62,7 +62,14 @@ def test_nobody_takes_back_what_another_said(store):
 
 def test_another_opening_reads_every_field(store):
     told = rating(
-        shift_start=-3, shift_stop=5, note="grüße", rated_at="2026-01-02T03:04:05Z", length=12, instruction="Go"
+        shift_start=-3,
+        shift_stop=5,
+        note="grüße",
+        rated_at="2026-01-02T03:04:05Z",
+        length=12,
+        instruction="Go",
+        watched_ms=4321,
+        passes=1.5,
     )
     store.add(told, "r1")
     token = store.token("anna")
@@ -126,5 +133,5 @@ def test_another_file_is_refused_in_a_sentence(tmp_path):
     later = sqlite3.connect(tmp_path / "y.sqlite")
     later.execute("PRAGMA user_version = 7")
     later.close()
-    with pytest.raises(ValueError, match="version 7, this program reads version 1"):
+    with pytest.raises(ValueError, match="version 7, this program reads version 2"):
         RatingStore(tmp_path / "y.sqlite")

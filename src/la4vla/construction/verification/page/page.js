@@ -19,6 +19,7 @@ const $ = (id) => document.getElementById(id);
 let who = null; // {name, token}
 let facts, outbox, player, at, draft, clip;
 let basis = null; // number of the rating of this segment that counted when it was opened here, or null
+const seen = new Map(); // how long each segment was seen, over all times it was shown: {ms, passes}
 const known = new Set(); // numbers of ratings that this page gave or was told of
 let clashes = []; // ratings of ours that met another one of ours, given elsewhere meanwhile
 let history = []; // ratings given, oldest first: {request, segment}
@@ -113,6 +114,7 @@ async function signIn(name, token) {
   const kept = JSON.parse(ofThisTab.get("draft"));
   const queued = kept && kept.place === place ? facts.queue.indexOf(kept.draft.segment) : -1;
   const first = facts.queue.findIndex((segment) => !facts.ratings[segment]);
+  if (queued >= 0 && kept.seen) seen.set(kept.draft.segment, kept.seen);
   if (queued >= 0) await open(queued, kept.draft, kept.basis); else if (first >= 0) await open(first); else finished();
   refreshProgress();
 }
@@ -155,6 +157,8 @@ async function open(index, kept, known) {
   const segment = facts.queue[at];
   basis = known === undefined ? facts.ratings[segment]?.request ?? null : known;
   const { quality, confidence, shift_start, shift_stop, note } = facts.ratings[segment] ?? blank(segment);
+  const { watched_ms, passes } = facts.ratings[segment] ?? {};
+  if (!seen.has(segment)) seen.set(segment, { ms: watched_ms ?? 0, passes: passes ?? 0 });
   draft = kept ?? { segment, quality, confidence, shift_start, shift_stop, note };
   clip = player.clip = null;
   delete $("stage").dataset.segment;
@@ -169,7 +173,7 @@ async function open(index, kept, known) {
     clip = found;
     $("curtain").textContent = "";
     $("stage").dataset.segment = segment;
-    player.show(clip, ...boundaries());
+    player.show(clip, ...boundaries(), seen.get(segment));
   } catch (fault) {
     if (facts.queue[at] === segment) {
       $("curtain").textContent = `This clip cannot be shown: ${fault.message}`;
@@ -217,6 +221,11 @@ function clearDrawings() {
 
 /** What tells the server whether the segment of that key is still the one that is rated here. */
 const shown = () => ({ length: clip.stop - clip.start, instruction: clip.instruction });
+/** How long it was seen so far, rounded down. */
+const watched = () => {
+  const { ms, passes } = seen.get(draft.segment);
+  return { watched_ms: Math.floor(ms), passes: Math.floor(1000 * passes) / 1000 };
+};
 const boundaries = () => [clip.start + draft.shift_start, clip.stop + draft.shift_stop];
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
@@ -236,8 +245,7 @@ function showDraft() {
   for (const id of ["quality", "confidence"]) {
     [...$(id).children].forEach((button, value) => button.setAttribute("aria-pressed", String(draft?.[id] === value)));
   }
-  // Where the storage takes nothing, a draft does not outlive a reload; what is saved is told by the pill.
-  if (draft) ofThisTab.put("draft", JSON.stringify({ place: `la4vla ${facts.set} ${who.name}`, draft, basis })); else ofThisTab.remove("draft");
+  keepDraft();
   $("primitive").hidden = !clip;
   $("primitive").textContent = clip?.primitive ?? "";
   $("meaning").textContent = facts.primitives[clip?.primitive] ?? "";
@@ -268,6 +276,13 @@ function showDraft() {
   $("yours").textContent = `${rated} of ${facts.queue.length}`;
   $("bar").style.width = `${facts.queue.length ? 100 * rated / facts.queue.length : 0}%`;
   showSaved();
+}
+
+/** Let the draft outlive a reload, where the storage takes it; what is saved is told by the pill. */
+function keepDraft() {
+  if (!draft) return ofThisTab.remove("draft");
+  const place = `la4vla ${facts.set} ${who.name}`;
+  ofThisTab.put("draft", JSON.stringify({ place, draft, basis, seen: seen.get(draft.segment) }));
 }
 
 function reach(steps, why, where) {
@@ -383,7 +398,7 @@ const does = {
     const before = facts.ratings[draft.segment];
     if (!before || Object.keys(draft).some((field) => draft[field] !== before[field])) {
       const request = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("-");
-      const entry = { kind: "rate", request, replaces: basis, rating: { ...draft, ...shown() } };
+      const entry = { kind: "rate", request, replaces: basis, rating: { ...draft, ...shown(), ...watched() } };
       known.add(request);
       note(entry);
       outbox.put(entry);
@@ -499,6 +514,7 @@ fetch("/page/guidelines.html").then((answer) => answer.text()).then((html) => {
   $("guidelines").innerHTML = html;
   document.getElementById("keys").innerHTML = table();
 });
+addEventListener("pagehide", () => who && facts && keepDraft());
 setInterval(refreshProgress, PROGRESS_MS);
 // Another's link in this tab changes no more than the part behind the #, for which no browser loads a page anew.
 addEventListener("hashchange", () => location.reload());
