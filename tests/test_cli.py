@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from la4vla.cli import RecipeGrammar, as_option, files_of, settings_of
+from la4vla.cli import RecipeGrammar, as_option, files_of, settings_of, without_secrets
 
 
 @dataclass
@@ -73,3 +73,34 @@ def test_help_explains_every_key_as_it_is_typed(parser, capsys):
     for line in ("  camera.fps=VALUE  (int; default 10)", "  camera.name=VALUE  (str; default wrist)"):
         assert line in told.splitlines()
     assert "--" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("'https://me:hunter2@host/v1'", "'https://me:[hidden]@host/v1'"),
+        ("https://:p@ss:1@host:8000/v1", "https://:[hidden]@host:8000/v1"),
+        ("'https://host/v1?a=1&api-key=hunter2&b=2'", "'https://host/v1?a=1&api-key=[hidden]&b=2'"),
+        ("{'api_key_env': 'sk-hunter2', 'model': 'm'}", "{'api_key_env': '[hidden]', 'model': 'm'}"),
+        ("Endpoint(api_key='hunter2', model='m')", "Endpoint(api_key='[hidden]', model='m')"),
+        *[
+            (kept, kept)
+            for kept in (
+                "https://me:${PASSWORD}@host:80/v1?key=${KEY}",
+                "{'api_key_env': 'PROVIDER_KEY'}",
+                "max_tokens: 'many'",
+                "tokenizer: 'folder'",
+                "see http://host:8010/#anna, anna@host",
+            )
+        ],
+    ],
+)
+def test_secrets_are_not_repeated(text, told):
+    assert without_secrets(text) == told
+
+
+def test_the_parsers_own_words_hold_no_password(parser, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args(["trainer.max_steps=https://me:hunter2@host"])
+    said = capsys.readouterr().err
+    assert "hunter2" not in said and "https://me:[hidden]@host" in said

@@ -29,6 +29,17 @@ UNKNOWN = (
 )
 
 
+# Parts of what a user wrote that an error must not repeat: passwords and keys inside addresses, and values of keys that
+# are secrets by their names. Names of environment variables are shown, ``${NAME}`` and NAME.
+SECRETS = (
+    re.compile(r"(://[^\s/:@'\"]*:)(?!\$\{\w+\}@)[^\s/'\"]+(?=@)"),
+    re.compile(r"([?&][\w.-]*(?:key|token|secret|passw|sig|auth|credential)[\w.-]*=)(?!\$\{\w+\})[^&\s'\"]+", re.I),
+    re.compile(
+        r"((?:api_?key\w*|\w*(?<!max_)token|\w*secret|\w*passw\w*|authorization)['\"]?(?:: ?|=)(['\"]))"
+        r"(?!(?:\$\{\w+\}|(?-i:[A-Z_][A-Z0-9_]*))\2)(?:(?!\2).)+",
+        re.I,
+    ),
+)
 UNTOLD = ("help", "config", "print_config")
 OF_A_GROUP = "Path to a configuration file."
 
@@ -50,6 +61,13 @@ def files_of(words: Sequence[str]) -> list[str]:
 def settings_of(words: Sequence[str]) -> list[str]:
     """The ``key=value`` words, in order."""
     return [w for w in words if KEY_VALUE.match(w)]
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with passwords and keys replaced by ``[hidden]``."""
+    for pattern in SECRETS:
+        text = pattern.sub(r"\1[hidden]", text)
+    return text
 
 
 def closest(name: str, known: Sequence[str]) -> str:
@@ -90,8 +108,8 @@ class RecipeGrammar(ArgumentParser):
         return "\n".join(lines) + "\n"
 
     def error(self, message: str, *args: Any, **kwargs: Any) -> NoReturn:
-        """Fail with the message and the closest known key or class."""
-        super().error(f"{message}{self._hint(message)}", *args, **kwargs)
+        """Fail with the message, freed of passwords and keys, and the closest known key or class."""
+        super().error(without_secrets(f"{message}{self._hint(message)}"), *args, **kwargs)
         raise AssertionError("error() does not return")
 
     def _hint(self, message: str) -> str:
@@ -169,7 +187,7 @@ def run_verb(main: Callable[[], Any]) -> None:
         sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except (ValueError, OSError, LookupError, FloatingPointError, ImportError) as error:
         cause = error.args[0] if isinstance(error, KeyError) and error.args else error
-        sys.exit(f"error: {cause}")
+        sys.exit(without_secrets(f"error: {cause}"))
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from rich import print
 
 from la4vla.cli import run_verb
@@ -24,6 +23,8 @@ def main(words: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Where training was stopped before its last step, by a signal or because its time was up.
     """
+    import torch  # here, so that Ctrl-C is heard from the first moment on
+
     from la4vla.training.recipe import Recipe
 
     # Lightning tells every user of every run which accelerators it did not find.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Serve the page until interrupted; or import or export ratings."""
+    """Serve the page until interrupted, then say who rated in haste; or import or export ratings."""
     from la4vla.construction.verification.desk import Desk
     from la4vla.construction.verification.settings import open_footage, read_settings
     from la4vla.construction.verification.store import RatingStore
@@ -33,7 +33,10 @@ def main(words: Sequence[str] | None = None) -> None:
         if settings.import_from is not None or settings.export_to is not None:
             _exchange(desk, settings)
         else:
-            _serve(desk, settings, database)
+            try:
+                _serve(desk, settings, database)
+            finally:
+                _report_haste(desk)
 
 
 def _exchange(desk: Desk, settings: Settings) -> None:
@@ -47,6 +50,14 @@ def _exchange(desk: Desk, settings: Settings) -> None:
         ratings = desk.store.ratings()
         write_ratings(settings.export_to, ratings)
         console.print(f"{settings.export_to} holds {len(ratings)} ratings.")
+        _report_haste(desk)
+
+
+def _report_haste(desk: Desk) -> None:
+    from la4vla.construction.haste import haste_lines
+
+    for line in haste_lines(desk.store.ratings()):
+        _console().print(line)
 
 
 def _serve(desk: Desk, settings: Settings, database: Path) -> None:

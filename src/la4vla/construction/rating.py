@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ class Rating:
         length: How many steps the segment had that was shown, or None where that is not known.
         instruction: The instruction that was shown, likewise. The two tell whether a segment of that key is still the
             one that was judged.
+        watched_ms: How long the clip was in sight before, in milliseconds, or None where that is not recorded.
+        passes: The same counted in passes from start to end at the speeds it was shown at; below 1 the judgment was
+            given in less time than seeing the clip once takes.
 
     Raises:
         ValueError: If a score is out of range or a field is of another kind.
@@ -45,6 +49,8 @@ class Rating:
     rated_at: str = ""
     length: int | None = None
     instruction: str | None = None
+    watched_ms: int | None = None
+    passes: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("segment", "annotator"):
@@ -60,6 +66,11 @@ class Rating:
             raise ValueError("note, rated_at and instruction must be text.")
         if self.length is not None and (not _whole(self.length) or self.length < 1):
             raise ValueError(f"length must be a number of steps, got {self.length!r}.")
+        if self.watched_ms is not None and (not _whole(self.watched_ms) or self.watched_ms < 0):
+            raise ValueError(f"watched_ms must be a whole number of milliseconds, got {self.watched_ms!r}.")
+        number = isinstance(self.passes, int | float) and not isinstance(self.passes, bool)
+        if self.passes is not None and not (number and 0 <= self.passes < inf):
+            raise ValueError(f"passes must be a number from 0, got {self.passes!r}.")
 
     @classmethod
     def from_json(cls, values: Any) -> Rating:

@@ -117,11 +117,22 @@ def _fit(words: Sequence[str]) -> int:
     try:
         return child.wait()
     except KeyboardInterrupt:
-        # A terminal's Ctrl-C has reached it too, a signal to this process alone has not; it takes both for one.
-        child.send_signal(signal.SIGTERM)
-        return child.wait()
+        _stop(child)
+        raise  # whatever came of it, this process was asked to end as well
     finally:
         child.kill()  # a second Ctrl-C, or nothing where it has ended
+        child.wait()
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child to end that may have been asked already: a terminal's Ctrl-C reaches both, ``kill`` the parent alone.
+
+    A fit at work takes two signals for one; one that is ending already is left alone for a second.
+    """
+    try:
+        child.wait(1)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGTERM)
         child.wait()
 
 

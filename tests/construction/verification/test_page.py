@@ -8,8 +8,9 @@ import sqlite3
 import pytest
 
 from la4vla.construction.agreement import Agreement
-from la4vla.construction.rating import Rating
+from la4vla.construction.rating import Rating, read_ratings
 from la4vla.construction.verification.store import RatingStore
+from la4vla.verify import main
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -146,6 +147,143 @@ def test_two_pages_of_one_annotator_keep_each_others_ratings(serve, card, window
     with sqlite3.connect(card.with_suffix(".ratings.sqlite")) as store:
         # the first page's rating arrived too, though a later one of the same segment counts
         assert store.execute("select count(*) from ratings").fetchone() == (2,)
+
+
+@pytest.mark.browser
+def test_a_rating_given_elsewhere_meanwhile_is_told_and_either_may_count(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    first = windows["anna"]
+    second = windows["ben"]  # anna on another device
+    for page in (first, second):
+        page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+        page.locator("#stage[data-segment]").wait_for()
+    segments = []
+    for quality in (3, 2):
+        segments.append(first.locator("#stage").get_attribute("data-segment"))
+        for page in (first, second):
+            page.locator(f'#stage[data-segment="{segments[-1]}"]').wait_for()
+            page.keyboard.press(str(quality if page is first else 0))
+            page.keyboard.press("a")
+            page.keyboard.press("Enter")
+            page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+            assert first.locator("#clash").is_hidden()
+    second.get_by_text(f"Another rating of segment {segments[0]} was given elsewhere").wait_for()
+    said = second.locator("#clash-words").text_content()
+    assert "3 High, confidence low" in said and "Yours here is the later and counts; both are kept. (1 more)" in said
+    second.keyboard.press("k")
+    second.get_by_text(f"Another rating of segment {segments[1]} was given elsewhere").wait_for()
+    second.keyboard.press("x")
+    second.locator("#clash").wait_for(state="hidden")
+    second.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    with RatingStore(card.with_suffix(".ratings.sqlite")) as store:
+        assert {r.segment: r.quality for r in store.ratings()} == {segments[0]: 0, segments[1]: 2}
+        assert store.version() == (4, 1)  # nothing is lost
+
+
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });"""
+
+
+@pytest.mark.browser
+def test_forbidden_storage_is_told_and_ratings_are_sent_all_the_same(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.add_init_script(FORBIDDEN)
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    page.get_by_text("This browser forbids storage").wait_for()
+    page.get_by_text("no browser storage").wait_for()
+    segments = [page.locator("#stage").get_attribute("data-segment")]
+    rate(page, "anna", segments[0], 1)
+    page.locator("#yours").get_by_text(re.compile("^1 of")).wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    segments.append(page.locator("#stage[data-segment]").get_attribute("data-segment"))
+    server.kill()
+    page.keyboard.press("t")
+    rate(page, "anna", segments[1], 2)
+    page.get_by_text("1 in this page only: browser storage is forbidden, do not close it").wait_for()
+    server.start()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    with RatingStore(card.with_suffix(".ratings.sqlite")) as store:
+        assert [r.segment for r in store.ratings()] == segments
+
+
+@pytest.mark.browser
+def test_nothing_of_the_last_clip_stays_drawn_when_all_are_rated(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]", "double_share=0")
+    queue = server.ask("/api/session", {"name": "anna", "token": server.tokens["anna"]})[1]["queue"]
+    for n, segment in enumerate(queue[1:]):
+        rating = {"segment": segment, "quality": 1, "confidence": 1}
+        server.ask("/api/ratings", {"request": f"r{n}", "rating": rating}, server.tokens["anna"])
+    page = windows["anna"]
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    page.wait_for_function("document.getElementById('above').width > 50")
+    height = page.locator("#above").bounding_box()["height"]
+    rate(page, "anna", queue[0], 1)
+    page.get_by_text(f"All {len(queue)} segments of your share are rated").wait_for()
+    page.wait_for_timeout(300)  # several redrawings
+    for drawing in ("timeline", "above", "beside"):
+        assert page.evaluate(f"[{drawing}.width, {drawing}.height]") == [0, 0]
+    assert page.locator("#above").bounding_box()["height"] >= height
+
+
+@pytest.mark.browser
+def test_ratings_given_faster_than_a_clip_can_be_seen_are_counted(serve, card, windows, capsys):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    for n in range(2):
+        segment = page.locator("#stage").get_attribute("data-segment")
+        page.wait_for_timeout(8000 * n)  # a pass takes 2.5 s, and longer where few pictures are drawn
+        rate(page, "anna", segment, n)
+        page.locator(f'#stage[data-segment]:not([data-segment="{segment}"])').wait_for()
+    page.locator("#saved").get_by_text("saved", exact=True).wait_for()
+    server.kill()
+    main([str(card), "annotators=[anna,ben]", f"export_to={card.with_suffix('.jsonl')}"])
+    assert "anna: 2 ratings, 1 of them given in less time than the clip takes" in capsys.readouterr().out
+    hasty, patient = sorted(read_ratings(card.with_suffix(".jsonl")), key=lambda rating: rating.watched_ms or 0)
+    assert hasty.passes < 1 <= patient.passes and patient.watched_ms > 2000
+
+
+LONG = "move the closed gripper far to the left and slightly up above the rim of the round container " * 4
+
+
+@pytest.mark.browser
+def test_scores_note_and_gripper_are_in_sight_on_a_low_screen_with_a_long_instruction(serve, card, windows):
+    server = serve(card, "annotators=[anna,ben]")
+    page = windows["anna"]
+    page.set_viewport_size({"width": 1024, "height": 600})
+
+    def lengthened(route):
+        clip = route.fetch().json()
+        opening = [0.5] * (clip["last"] - clip["first"])
+        route.fulfill(json={**clip, "instruction": LONG, "opening": opening})
+
+    page.route(re.compile(r"/api/clips/[^/]+$"), lengthened)
+    page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
+    page.locator("#stage[data-segment]").wait_for()
+    page.locator("#motion").get_by_text("Gripper: 50 % → 50 % open").wait_for()
+    places = ("#quality button", "#confidence button", "#note", "#motion span", "#timeline", "#above", "#legend")
+    for place in places:
+        for element in page.locator(place).all():
+            assert element.evaluate(IN_SIGHT), place
+
+
+# Inside the window and inside everything around it that scrolls or cuts off.
+IN_SIGHT = """(element) => {
+  const box = element.getBoundingClientRect();
+  let [left, top, right, bottom] = [0, 0, innerWidth, innerHeight];
+  for (let outer = element.parentElement; outer !== document.documentElement; outer = outer.parentElement) {
+    if (getComputedStyle(outer).overflow === "visible") continue;
+    const edge = outer.getBoundingClientRect();
+    [left, top] = [Math.max(left, edge.left), Math.max(top, edge.top)];
+    [right, bottom] = [Math.min(right, edge.right), Math.min(bottom, edge.bottom)];
+  }
+  const begins = box.left >= left - 1 && box.top >= top - 1;
+  return box.height > 0 && begins && box.right <= right + 1 && box.bottom <= bottom + 1;
+}"""
 
 
 @pytest.mark.browser

@@ -40,6 +40,19 @@ def test_a_request_is_kept_once(store):
     assert store.ratings() == [rating()] and store.version() == (version[0] + 1, 0)
 
 
+def test_another_rating_that_its_giver_did_not_know_of_is_told(store):
+    store.add(rating(quality=1), "r1")
+    store.add(rating("e-0001"), "other segment")
+    store.add(rating(annotator="ben"), "other person")
+    assert store.meanwhile("r1", None) is None
+    store.add(rating(quality=3), "r2")
+    assert store.meanwhile("r2", "r1") is None  # it was known, and replaced
+    assert store.meanwhile("r2", None) == ("r1", rating(quality=1), False)
+    assert store.meanwhile("r1", None) == ("r2", rating(quality=3), True)  # r1 is sent again after r2
+    store.withdraw("r2", "anna")
+    assert store.meanwhile("r1", None) is None
+
+
 def test_nobody_takes_back_what_another_said(store):
     store.add(rating(), "r1")
     with pytest.raises(LookupError, match="ben gave no rating 'r1'"):
@@ -49,7 +62,14 @@ def test_nobody_takes_back_what_another_said(store):
 
 def test_another_opening_reads_every_field(store):
     told = rating(
-        shift_start=-3, shift_stop=5, note="grüße", rated_at="2026-01-02T03:04:05Z", length=12, instruction="Go"
+        shift_start=-3,
+        shift_stop=5,
+        note="grüße",
+        rated_at="2026-01-02T03:04:05Z",
+        length=12,
+        instruction="Go",
+        watched_ms=4321,
+        passes=1.5,
     )
     store.add(told, "r1")
     token = store.token("anna")
@@ -113,5 +133,5 @@ def test_another_file_is_refused_in_a_sentence(tmp_path):
     later = sqlite3.connect(tmp_path / "y.sqlite")
     later.execute("PRAGMA user_version = 7")
     later.close()
-    with pytest.raises(ValueError, match="version 7, this program reads version 1"):
+    with pytest.raises(ValueError, match="version 7, this program reads version 2"):
         RatingStore(tmp_path / "y.sqlite")

@@ -96,8 +96,18 @@ class Desk:
         """
         return self.footage.clip(key)
 
-    def rate(self, name: str, request: str, values: dict[str, Any]) -> None:
+    def rate(self, name: str, request: str, values: dict[str, Any], replaces: str | None) -> dict[str, Any] | None:
         """Keep a rating by ``name``; it is on disk when this returns.
+
+        Args:
+            name: The annotator.
+            request: Number of the rating, which is kept once.
+            values: The rating.
+            replaces: Number of the annotator's rating of this segment that counted as far as the page knew, or None.
+
+        Returns:
+            The annotator's rating of this segment that the page did not know of, given in another tab or on another
+            device, and under ``counts`` whether that one counts; None where there is none.
 
         Raises:
             LookupError: If there is no such segment.
@@ -119,6 +129,8 @@ class Desk:
             )
         known = replace(rating, length=clip.stop - clip.start, instruction=clip.info.instruction)
         self.store.add(known, request)
+        other = self.store.meanwhile(request, replaces)
+        return None if other is None else {"request": other[0], **asdict(other[1]), "counts": other[2]}
 
     def merge(self, ratings: list[Rating]) -> int:
         """Add ratings from elsewhere, all or none, and return how many were added.

@@ -65,10 +65,13 @@ def application(desk: Desk) -> FastAPI:
 
     @app.post("/api/ratings")
     def rate(
-        request: Annotated[str, Body()], rating: Annotated[dict[str, Any], Body()], name: str = annotator
+        request: Annotated[str, Body()],
+        rating: Annotated[dict[str, Any], Body()],
+        replaces: Annotated[str | None, Body()] = None,
+        name: str = annotator,
     ) -> dict[str, Any]:
-        desk.rate(name, request, rating)
-        return desk.progress()
+        elsewhere = desk.rate(name, request, rating, replaces)
+        return {**desk.progress(), "elsewhere": elsewhere}
 
     @app.post("/api/withdrawals")
     def withdraw(request: Annotated[str, Body(embed=True)], name: str = annotator) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from la4vla.construction.rating import Rating
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TABLES = """
 CREATE TABLE annotators (name TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE);
 CREATE TABLE ratings (
@@ -29,13 +29,15 @@ CREATE TABLE ratings (
     note TEXT NOT NULL,
     rated_at TEXT NOT NULL,
     length INTEGER,
-    instruction TEXT
+    instruction TEXT,
+    watched_ms INTEGER,
+    passes REAL
 );
 CREATE INDEX by_segment ON ratings (segment, annotator);
 """
 COLUMNS = (
     "segment", "annotator", "quality", "confidence", "shift_start", "shift_stop", "note", "rated_at", "length",
-    "instruction",
+    "instruction", "watched_ms", "passes",
 )  # fmt: skip
 
 
@@ -144,6 +146,27 @@ class RatingStore(AbstractContextManager["RatingStore"]):
         with self._lock:
             rows = self._database.execute(query, (annotator,)).fetchall()
         return [(row[1], Rating(**dict(zip(COLUMNS, row[2:], strict=True)))) for row in rows]
+
+    def meanwhile(self, request: str, replaces: str | None) -> tuple[str, Rating, bool] | None:
+        """The annotator's other rating of the same segment that whoever gave ``request`` did not know of, or None.
+
+        Args:
+            request: A rating that was kept.
+            replaces: The request that counted as far as its giver knew, or None.
+
+        Returns:
+            Its request, that rating, and whether it counts instead: it does where it was kept later.
+        """
+        query = (
+            f"SELECT o.id > m.id, o.request, {', '.join(f'o.{name}' for name in COLUMNS)} FROM ratings m "
+            "JOIN ratings o ON o.segment = m.segment AND o.annotator = m.annotator AND o.id != m.id AND NOT o.withdrawn "
+            "WHERE m.request = ? ORDER BY o.id DESC LIMIT 1"
+        )
+        with self._lock:
+            row = self._database.execute(query, (request,)).fetchone()
+        if row is None or row[1] == replaces:
+            return None
+        return row[1], Rating(**dict(zip(COLUMNS, row[2:], strict=True))), bool(row[0])
 
     def version(self) -> tuple[int, int]:
         """Two numbers that change whenever the ratings do."""

@@ -15,6 +15,8 @@ export const KEYS = [
   [["n"], "N", "note", "Write a note; Enter or Esc returns to the keys", "note"],
   [["z"], "Z", "undo", "Take back the last rating that was saved and show its clip again", "undo"],
   [["b", "f"], "B F", "back, on", "Look at the clip before or after this one without saving", "browse"],
+  [["k"], "K", null, "Where a clip was rated elsewhere too: leave it as it is", "keep"],
+  [["x"], "X", null, "Likewise: take back the rating given here, so that the other counts", "yield"],
   [["q"], "Q", "quick", "Quick mode: save at once when both scores are given", "quick"],
   [["t"], "T", "theme", "Light or dark", "theme"],
   [["?", "h"], "?", "help", "These guidelines", "help"],
@@ -39,7 +41,7 @@ export function listen(does) {
 }
 
 export function legend(on) {
-  return KEYS.map(([, shown, name, , action]) =>
+  return KEYS.filter(([, , name]) => name).map(([, shown, name, , action]) =>
     `<span class="${on.includes(action) ? "on" : ""}"><kbd>${shown}</kbd> ${name}</span>`).join("");
 }
 

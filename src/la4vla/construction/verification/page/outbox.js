@@ -1,14 +1,16 @@
 // What was decided here and is not yet known to be on the server's disk. It survives a reload and a server that is away.
 // Each entry has a place of its own in the browser's storage, so that two pages of one annotator keep theirs apart.
 
+import { lasting } from "/page/storage.js";
+
 const RETRY_MS = 1000;
 
 export class Outbox {
   /** `send(entry)` resolves when the server has kept it; rejects with {retry: true} when the server is away. */
   constructor(name, send, changed) {
     Object.assign(this, { name, send, changed, busy: false, away: false, full: false, latest: 0 });
-    const kept = Object.keys(localStorage).filter((key) => key.startsWith(`${name} `)).sort();
-    this.entries = kept.map((key) => JSON.parse(localStorage.getItem(key)));
+    const kept = lasting.keys().filter((key) => key.startsWith(`${name} `)).sort();
+    this.entries = kept.map((key) => JSON.parse(lasting.get(key)));
     this.flush();
   }
 
@@ -17,11 +19,8 @@ export class Outbox {
     this.latest = Math.max(Date.now(), this.latest + 1);
     const dated = { ...entry, at: this.latest };
     this.entries.push(dated);
-    try {
-      localStorage.setItem(this.place(dated), JSON.stringify(dated));
-    } catch {
-      this.full = true; // or forbidden: until it is sent, this page alone holds it, and must say so
-    }
+    // Until it is sent, this page alone holds what the storage does not, and must say so.
+    if (!lasting.put(this.place(dated), JSON.stringify(dated))) this.full = true;
     this.changed();
     this.flush();
   }
@@ -40,7 +39,7 @@ export class Outbox {
 
   drop(at) {
     const [entry] = this.entries.splice(at, 1);
-    localStorage.removeItem(this.place(entry));
+    lasting.remove(this.place(entry));
     this.changed();
   }
 

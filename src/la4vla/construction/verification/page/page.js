@@ -4,6 +4,7 @@ import { drawPath, drawTimeline, scale, told } from "/page/charts.js";
 import { legend, listen, table } from "/page/keys.js";
 import { Outbox } from "/page/outbox.js";
 import { Player, discard, load } from "/page/player.js";
+import { lasting, ofThisTab } from "/page/storage.js";
 
 const QUALITY = [
   ["Unusable", "no single action, or words miss it"],
@@ -17,10 +18,14 @@ const $ = (id) => document.getElementById(id);
 
 let who = null; // {name, token}
 let facts, outbox, player, at, draft, clip;
+let basis = null; // number of the rating of this segment that counted when it was opened here, or null
+const seen = new Map(); // how long each segment was seen, over all times it was shown: {ms, passes}
+const known = new Set(); // numbers of ratings that this page gave or was told of
+let clashes = []; // ratings of ours that met another one of ours, given elsewhere meanwhile
 let history = []; // ratings given, oldest first: {request, segment}
 const ahead = new Map(); // clips on their way, by segment
 const blank = (segment) => ({ segment, quality: null, confidence: null, shift_start: 0, shift_stop: 0, note: "" });
-const settings = { quick: localStorage.quick === "yes", factor: Number(localStorage.factor) || 1 };
+const settings = { quick: lasting.get("quick") === "yes", factor: Number(lasting.get("factor")) || 1 };
 
 // --- talking to the server -------------------------------------------------------------------------------------------
 
@@ -54,8 +59,10 @@ async function insist(attempt) {
 async function send(entry) {
   try {
     const path = entry.kind === "rate" ? "/api/ratings" : "/api/withdrawals";
-    const body = { request: entry.request, ...(entry.kind === "rate" && { rating: entry.rating }) };
-    showProgress(await (await ask(path, body)).json());
+    const body = { request: entry.request, ...(entry.kind === "rate" && { rating: entry.rating, replaces: entry.replaces }) };
+    const answer = await (await ask(path, body)).json();
+    showProgress(answer);
+    if (answer.elsewhere && !known.has(answer.elsewhere.request)) clash(entry, answer.elsewhere);
     // What counts now may be an earlier rating of the same clip, which only the server knows.
     if (entry.kind === "withdraw") await relearn();
   } catch (fault) {
@@ -68,10 +75,17 @@ async function send(entry) {
   }
 }
 
+function learn(ratings) {
+  facts.ratings = ratings;
+  for (const { request } of Object.values(ratings)) known.add(request);
+}
+
 async function relearn() {
   const { ratings } = await (await ask("/api/session", who)).json();
   if (outbox.entries.length > 1) return;
-  facts.ratings = ratings;
+  learn(ratings);
+  const again = ratings[draft?.segment];
+  if (again) toast(`Another rating of this segment counts again: ${again.quality} ${QUALITY[again.quality][0]}.`, 8000);
   history = Object.values(ratings).map(({ request, segment }) => ({ request, segment }));
   showDraft();
 }
@@ -81,7 +95,10 @@ async function relearn() {
 async function signIn(name, token) {
   facts = await insist(async () => (await ask("/api/session", { name, token })).json());
   who = { name, token };
-  sessionStorage.who = JSON.stringify(who);
+  ofThisTab.put("who", JSON.stringify(who));
+  $("storage").hidden = !lasting.forbidden;
+  if (lasting.forbidden) toast("This browser forbids storage: what is not saved yet is lost when this page is closed.", 15000);
+  learn(facts.ratings);
   const place = `la4vla ${facts.set} ${name}`;
   history = Object.values(facts.ratings).map(({ request, segment }) => ({ request, segment }));
   outbox = new Outbox(`${place} outbox`, send, showSaved);
@@ -94,16 +111,17 @@ async function signIn(name, token) {
   $("main").classList.toggle("one", facts.cameras.length === 1);
   player ??= new Player($("views"), facts.cameras, facts.control_hz, draw);
   Object.assign(player, { factor: settings.factor });
-  const kept = JSON.parse(sessionStorage.draft ?? "null");
+  const kept = JSON.parse(ofThisTab.get("draft"));
   const queued = kept && kept.place === place ? facts.queue.indexOf(kept.draft.segment) : -1;
   const first = facts.queue.findIndex((segment) => !facts.ratings[segment]);
-  if (queued >= 0) await open(queued, kept.draft); else if (first >= 0) await open(first); else finished();
+  if (queued >= 0 && kept.seen) seen.set(kept.draft.segment, kept.seen);
+  if (queued >= 0) await open(queued, kept.draft, kept.basis); else if (first >= 0) await open(first); else finished();
   refreshProgress();
 }
 
 function signOut(why) {
   who = null;
-  delete sessionStorage.who;
+  ofThisTab.remove("who");
   $("desk").hidden = true;
   $("sign-in").hidden = false;
   $("refusal").textContent = why;
@@ -112,11 +130,11 @@ function signOut(why) {
 
 function begin() {
   document.documentElement.dataset.theme =
-    localStorage.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    lasting.get("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const link = decodeURIComponent(location.hash.slice(1));
   const [name, token] = link.includes(":") ? [link.slice(0, link.lastIndexOf(":")), link.slice(link.lastIndexOf(":") + 1)] : [];
   window.history.replaceState(null, "", "/");
-  const known = token ? { name, token } : JSON.parse(sessionStorage.who ?? "null");
+  const known = token ? { name, token } : JSON.parse(ofThisTab.get("who"));
   $("sign-in").hidden = false;
   $("name").focus();
   if (known) signIn(known.name, known.token).catch((fault) => signOut(fault.message));
@@ -134,10 +152,13 @@ function fetchClip(segment) {
   return ahead.get(segment);
 }
 
-async function open(index, kept) {
+async function open(index, kept, known) {
   at = index;
   const segment = facts.queue[at];
+  basis = known === undefined ? facts.ratings[segment]?.request ?? null : known;
   const { quality, confidence, shift_start, shift_stop, note } = facts.ratings[segment] ?? blank(segment);
+  const { watched_ms, passes } = facts.ratings[segment] ?? {};
+  if (!seen.has(segment)) seen.set(segment, { ms: watched_ms ?? 0, passes: passes ?? 0 });
   draft = kept ?? { segment, quality, confidence, shift_start, shift_stop, note };
   clip = player.clip = null;
   delete $("stage").dataset.segment;
@@ -152,9 +173,12 @@ async function open(index, kept) {
     clip = found;
     $("curtain").textContent = "";
     $("stage").dataset.segment = segment;
-    player.show(clip, ...boundaries());
+    player.show(clip, ...boundaries(), seen.get(segment));
   } catch (fault) {
-    if (facts.queue[at] === segment) $("curtain").textContent = `This clip cannot be shown: ${fault.message}`;
+    if (facts.queue[at] === segment) {
+      $("curtain").textContent = `This clip cannot be shown: ${fault.message}`;
+      clearDrawings();
+    }
     ahead.delete(segment);
     if (fault.status === 401) signOut(fault.message);
     return;
@@ -183,16 +207,25 @@ function finished() {
   at = -1;
   clip = player.clip = null;
   draft = null;
-  // What was drawn last would be stretched to whatever room there is without words.
-  for (const drawing of ["timeline", "above", "beside"]) $(drawing).width = $(drawing).height = 0;
+  clearDrawings();
   $("curtain").textContent = facts.queue.length
     ? `All ${facts.queue.length} segments of your share are rated. Thank you. B goes back to look at them again.`
     : "No segments are assigned to you here.";
   showDraft();
 }
 
+/** Remove what was drawn of the last clip, which would be stretched to whatever room there is without words. */
+function clearDrawings() {
+  for (const drawing of ["timeline", "above", "beside"]) $(drawing).width = $(drawing).height = 0;
+}
+
 /** What tells the server whether the segment of that key is still the one that is rated here. */
 const shown = () => ({ length: clip.stop - clip.start, instruction: clip.instruction });
+/** How long it was seen so far, rounded down. */
+const watched = () => {
+  const { ms, passes } = seen.get(draft.segment);
+  return { watched_ms: Math.floor(ms), passes: Math.floor(1000 * passes) / 1000 };
+};
 const boundaries = () => [clip.start + draft.shift_start, clip.stop + draft.shift_stop];
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
@@ -212,11 +245,7 @@ function showDraft() {
   for (const id of ["quality", "confidence"]) {
     [...$(id).children].forEach((button, value) => button.setAttribute("aria-pressed", String(draft?.[id] === value)));
   }
-  try {
-    if (draft) sessionStorage.draft = JSON.stringify({ place: `la4vla ${facts.set} ${who.name}`, draft }); else delete sessionStorage.draft;
-  } catch {
-    // The storage is full: a draft does not outlive a reload then; what is saved is told by the pill.
-  }
+  keepDraft();
   $("primitive").hidden = !clip;
   $("primitive").textContent = clip?.primitive ?? "";
   $("meaning").textContent = facts.primitives[clip?.primitive] ?? "";
@@ -249,6 +278,13 @@ function showDraft() {
   showSaved();
 }
 
+/** Let the draft outlive a reload, where the storage takes it; what is saved is told by the pill. */
+function keepDraft() {
+  if (!draft) return ofThisTab.remove("draft");
+  const place = `la4vla ${facts.set} ${who.name}`;
+  ofThisTab.put("draft", JSON.stringify({ place, draft, basis, seen: seen.get(draft.segment) }));
+}
+
 function reach(steps, why, where) {
   return steps ? `${(steps / facts.control_hz).toFixed(2)} s recorded ${where}` : `Nothing ${where}: ${why}`;
 }
@@ -269,7 +305,7 @@ function showSaved() {
   if (!outbox) return;
   const waiting = outbox.entries.length;
   $("saved").classList.toggle("waiting", waiting > 0);
-  const where = outbox.full ? `${waiting} in this page only: browser storage is full, do not close it` : `${waiting} kept here`;
+  const where = outbox.full ? `${waiting} in this page only: browser storage is ${lasting.forbidden ? "forbidden" : "full"}, do not close it` : `${waiting} kept here`;
   $("saved").textContent = !waiting ? "saved" : outbox.away ? `server away, ${where}` : "saving …";
 }
 
@@ -305,6 +341,37 @@ function note({ request, rating }) {
   history.push({ request, segment: rating.segment });
 }
 
+/** Say that a segment was rated elsewhere too, by the same annotator, and which of the two counts. */
+function clash(entry, other) {
+  clashes = [...clashes.filter(({ request }) => request !== entry.request), { request: entry.request, rating: entry.rating, other }];
+  showClash();
+}
+
+function showClash() {
+  const first = clashes[0];
+  $("clash").hidden = !first;
+  if (!first) return;
+  const { rating, other } = first;
+  const said = ({ quality, confidence, note }) =>
+    `${quality} ${QUALITY[quality][0]}, confidence ${CONFIDENCE[confidence]}${note ? `, note “${note.slice(0, 60)}”` : ""}`;
+  const which = other.counts ? "The other one is the later and counts" : "Yours here is the later and counts";
+  $("clash-words").textContent =
+    `Another rating of segment ${rating.segment} was given elsewhere in your name meanwhile: ${said(other)}` +
+    `${other.rated_at ? `, at ${new Date(other.rated_at).toLocaleTimeString()}` : ""}. Here: ${said(rating)}. ` +
+    `${which}; both are kept.${clashes.length > 1 ? ` (${clashes.length - 1} more)` : ""}`;
+}
+
+/** Close the first such message, keeping what counts, or taking back what was given here. */
+function settle(takeBack) {
+  const first = clashes.shift();
+  showClash();
+  if (!first || !takeBack) return;
+  history = history.filter((entry) => entry.request !== first.request);
+  delete facts.ratings[first.rating.segment];
+  outbox.put({ kind: "withdraw", request: first.request });
+  toast("Taken back: the rating given elsewhere counts.");
+}
+
 /** Take back what note() did: the server will never have this rating. */
 function forget({ request, rating }) {
   if (facts.ratings[rating.segment]?.request === request) delete facts.ratings[rating.segment];
@@ -331,7 +398,8 @@ const does = {
     const before = facts.ratings[draft.segment];
     if (!before || Object.keys(draft).some((field) => draft[field] !== before[field])) {
       const request = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("-");
-      const entry = { kind: "rate", request, rating: { ...draft, ...shown() } };
+      const entry = { kind: "rate", request, replaces: basis, rating: { ...draft, ...shown(), ...watched() } };
+      known.add(request);
       note(entry);
       outbox.put(entry);
     }
@@ -368,7 +436,8 @@ const does = {
   speed(which) {
     settings.factor = Math.min(8, Math.max(1 / 16, settings.factor * (which === 0 ? 1 / Math.SQRT2 : Math.SQRT2)));
     if (Math.abs(settings.factor - 1) < 0.05) settings.factor = 1;
-    localStorage.factor = player.factor = settings.factor;
+    player.factor = settings.factor;
+    lasting.put("factor", settings.factor);
     showDraft();
   },
 
@@ -389,9 +458,12 @@ const does = {
     toast("Taken back.");
     const index = facts.queue.indexOf(last.segment);
     const { quality, confidence, shift_start, shift_stop, note } = rated;
-    if (index >= 0) open(index, { segment: last.segment, quality, confidence, shift_start, shift_stop, note });
+    if (index >= 0) open(index, { segment: last.segment, quality, confidence, shift_start, shift_stop, note }, null);
     else showDraft();
   },
+
+  keep: () => settle(false),
+  yield: () => settle(true),
 
   browse(which) {
     const index = at < 0 && which === 0 ? facts.queue.length - 1 : at + (which === 0 ? -1 : 1);
@@ -401,14 +473,15 @@ const does = {
 
   quick() {
     settings.quick = !settings.quick;
-    localStorage.quick = settings.quick ? "yes" : "no";
+    lasting.put("quick", settings.quick ? "yes" : "no");
     toast(settings.quick ? "Quick mode: a clip is saved as soon as both scores are given." : "Quick mode is off: Enter saves.");
     showDraft();
   },
 
   theme() {
     const now = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    localStorage.theme = document.documentElement.dataset.theme = now;
+    document.documentElement.dataset.theme = now;
+    lasting.put("theme", now);
   },
 
   help: () => ($("guide").open ? $("guide").close() : $("guide").showModal()),
@@ -419,6 +492,8 @@ buttons("confidence", "confidence", CONFIDENCE.map((word, value) => ["ASD"[value
 listen(Object.fromEntries(Object.entries(does).map(([name, act]) =>
   [name, (...args) => who && (!$("guide").open || name === "help") && act(...args)])));
 $("help").addEventListener("click", does.help);
+$("keep").addEventListener("click", does.keep);
+$("yield").addEventListener("click", does.yield);
 $("note").addEventListener("input", () => {
   draft.note = $("note").value;
   showDraft();
@@ -439,6 +514,7 @@ fetch("/page/guidelines.html").then((answer) => answer.text()).then((html) => {
   $("guidelines").innerHTML = html;
   document.getElementById("keys").innerHTML = table();
 });
+addEventListener("pagehide", () => who && facts && keepDraft());
 setInterval(refreshProgress, PROGRESS_MS);
 // Another's link in this tab changes no more than the part behind the #, for which no browser loads a page anew.
 addEventListener("hashchange", () => location.reload());

@@ -6,7 +6,7 @@ const MOST_PIXELS = 64e6; // of decoded frames; a clip beyond that is decoded sm
 
 export class Player {
   constructor(views, cameras, hz, moved) {
-    Object.assign(this, { cameras, hz, moved, clip: null, playing: true, factor: 1, surroundings: false, at: 0, hold: 0 });
+    Object.assign(this, { cameras, hz, moved, clip: null, playing: true, factor: 1, surroundings: false, at: 0, hold: 0, seen: { ms: 0, passes: 0 } });
     views.replaceChildren(...cameras.map((camera) => {
       const figure = document.createElement("figure");
       const caption = document.createElement("figcaption");
@@ -19,8 +19,9 @@ export class Player {
     requestAnimationFrame((now) => this.tick(now));
   }
 
-  show(clip, start, stop) {
-    Object.assign(this, { clip, start, stop, at: start, hold: 0, playing: true, drawn: null });
+  /** Play a clip; how long it is seen is added to `seen`: in milliseconds, and in passes at the speed that is set. */
+  show(clip, start, stop, seen) {
+    Object.assign(this, { clip, start, stop, seen, at: start, hold: 0, playing: true, drawn: null });
   }
 
   move(start, stop) {
@@ -43,6 +44,8 @@ export class Player {
     const passed = Math.min(0.1, (now - this.then) / 1000);
     this.then = now;
     if (this.clip) {
+      this.seen.ms += 1000 * passed;
+      this.seen.passes += (passed * this.hz * this.speed) / (this.stop - this.start);
       if (this.playing) this.advance(passed);
       this.draw();
       this.moved(this.at, now);
