@@ -121,6 +121,20 @@ def test_what_does_not_fit_is_one_sentence(card, policy, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda:7", "device=cuda:7, but torch finds 2 GPU(s) on this machine; leave it out to take what there is."),
+        ("gpu", "device=gpu is no device; it is cpu, cuda or cuda:N."),
+        ("meta", "device=meta, but torch finds no such device on this machine; leave it out to take what there is."),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_before_anything_runs(card, policy, monkeypatch, device, said):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert refused([card, f"policy={policy}", f"device={device}"]) == f"error: {said}"
+    assert not Path("runs").exists()
+
+
 def test_a_policy_that_answers_nan_is_one_sentence(card, tmp_path, capsys):
     broken = tiny_policy()
     with torch.no_grad():

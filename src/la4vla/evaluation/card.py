@@ -96,6 +96,11 @@ class Evaluation:
             raise ValueError(
                 f"device={device}, but torch finds {count} GPU(s) on this machine; leave it out to take what there is."
             )
+        found = torch.accelerator.current_accelerator(check_available=True)
+        if device.type not in ("cpu", "cuda") and (found is None or device.type != found.type):
+            raise ValueError(
+                f"device={device}, but torch finds no such device on this machine; leave it out to take what there is."
+            )
         return device
 
     def _place(self, words: Sequence[str]) -> Path:

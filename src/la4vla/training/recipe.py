@@ -51,7 +51,7 @@ TRAINER_DEFAULTS = {
     "max_epochs": -1,
     # One device, unless more are asked for or a launcher has started a process for each.
     "devices": "auto" if in_job() else 1,
-    "precision": fastest_precision(),
+    "precision": None,  # the fastest of the device, once it is known
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 0,
     "use_distributed_sampler": False,
@@ -110,8 +110,14 @@ class Recipe(LightningCLI):
         parser.link_arguments("model.backbone", "model.head.init_args.width", compute_fn=_width, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the words as they are; they may well be those of the process."""
+        """Parse the words as they are, and settle the precision where they leave it open.
+
+        They may well be those of the process.
+        """
         self.config = parser.parse_args(args)
+        trainer = self.config.trainer
+        if trainer.precision is None:
+            trainer.precision = fastest_precision("cpu" if trainer.accelerator == "cpu" else None)
 
     def before_instantiate_classes(self) -> None:
         """Build the data that is missing, train the predecessor that is missing, settle the run's folder.
