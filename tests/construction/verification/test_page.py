@@ -255,6 +255,7 @@ def test_scores_note_and_gripper_are_in_sight_on_a_low_screen_with_a_long_instru
     server = serve(card, "annotators=[anna,ben]")
     page = windows["anna"]
     page.set_viewport_size({"width": 1024, "height": 600})
+    page.add_init_script(FORBIDDEN)  # whose words need room as well
 
     def lengthened(route):
         clip = route.fetch().json()
@@ -265,7 +266,8 @@ def test_scores_note_and_gripper_are_in_sight_on_a_low_screen_with_a_long_instru
     page.goto(f"{server.address}/#anna:{server.tokens['anna']}")
     page.locator("#stage[data-segment]").wait_for()
     page.locator("#motion").get_by_text("Gripper: 50 % → 50 % open").wait_for()
-    places = ("#quality button", "#confidence button", "#note", "#motion span", "#timeline", "#above", "#legend")
+    scores = ("#quality button", "#confidence button", "#note", "#motion span")
+    places = (*scores, "#timeline", "#above", "#storage", "#help", "#legend")
     for place in places:
         for element in page.locator(place).all():
             assert element.evaluate(IN_SIGHT), place

@@ -160,7 +160,7 @@ class RatingStore(AbstractContextManager["RatingStore"]):
         query = (
             f"SELECT o.id > m.id, o.request, {', '.join(f'o.{name}' for name in COLUMNS)} FROM ratings m "
             "JOIN ratings o ON o.segment = m.segment AND o.annotator = m.annotator AND o.id != m.id "
-            "AND NOT o.withdrawn WHERE m.request = ? ORDER BY o.id DESC LIMIT 1"
+            "WHERE m.request = ? AND NOT o.withdrawn ORDER BY o.id DESC LIMIT 1"
         )
         with self._lock:
             row = self._database.execute(query, (request,)).fetchone()
