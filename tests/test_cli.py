@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from la4vla.cli import RecipeGrammar, as_option, files_of, settings_of, without_secrets
+from la4vla.parser_errors import one_sentence
 
 
 @dataclass
@@ -104,3 +105,43 @@ def test_the_parsers_own_words_hold_no_password(parser, capsys):
         parser.parse_args(["trainer.max_steps=https://me:hunter2@host"])
     said = capsys.readouterr().err
     assert "hunter2" not in said and "https://me:[hidden]@host" in said
+
+
+UNION = """Parser key "segmenter":
+  Does not validate against any of the Union subtypes
+  Subtypes: [<class 'la4vla.construction.segmenters.base.Segmenter'>, <class 'NoneType'>]
+  Errors:
+    - {fault}
+    - Expected a <class 'NoneType'>
+  Given value type: <class 'jsonargparse._util.NestedArg'>
+  Given value: NestedArg(key='class_path', val='x')"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            "Expected a dot import path string: RecipeGramar",
+            "segmenter: there is no class RecipeGramar; give a known one or the whole path of its import. "
+            "Did you mean 'RecipeGrammar'?",
+        ),
+        (
+            "Problem with given class_path 'la4vla.cli.RecipeGramar':\n      module 'la4vla.cli' has no attribute "
+            "'RecipeGramar'",
+            "segmenter: RecipeGramar: la4vla.cli has no class RecipeGramar. Did you mean 'RecipeGrammar'?",
+        ),
+        (
+            "Problem with given class_path 'la4vla.KinematicSegmenter':\n        Option 'command_mm' is not accepted "
+            "Did you mean 'command_m'?",
+            "segmenter: KinematicSegmenter: Option 'command_mm' is not accepted Did you mean 'command_m'?",
+        ),
+    ],
+)
+def test_what_the_parser_tells_over_many_lines_is_one_sentence(fault, sentence):
+    assert one_sentence(UNION.format(fault=fault)) == sentence
+
+
+def test_a_null_that_stands_for_a_part_is_told():
+    message = 'Parser key "exports":\n  Not a valid subclass of Export. Got value: None\n  Subclass types expect'
+    assert one_sentence(message) == "exports: null is no Export; leave out what is not wanted."
+    assert one_sentence("trainer.max_steps: not a number") == "trainer.max_steps: not a number"

@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from la4vla.parser_errors import one_sentence
+
 PIPE_WIDTH = 160
 KEY_VALUE = re.compile(r"[A-Za-z_][\w.]*\+?=")
 # How argparse and jsonargparse name a key they do not know.
@@ -81,6 +83,8 @@ def closest(name: str, known: Sequence[str]) -> str:
 class RecipeGrammar(ArgumentParser):
     """A jsonargparse parser with positional YAML files, ``key=value`` words and short errors."""
 
+    file = "RECIPE"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Abbreviations would accept a typo such as max_step=5 as max_steps=5.
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
@@ -95,7 +99,7 @@ class RecipeGrammar(ArgumentParser):
 
     def format_usage(self) -> str:
         """Two lines where argparse prints a screenful."""
-        return f"usage: {self.prog} RECIPE.yaml [OVERLAY.yaml ...] [key=value ...]\n"
+        return f"usage: {self.prog} {self.file}.yaml [OVERLAY.yaml ...] [key=value ...]\n"
 
     def format_help(self, formatter: Any = None) -> str:
         """Every key as ``key=value``, with its type, its default and what it does, wherever it is declared."""
@@ -109,7 +113,7 @@ class RecipeGrammar(ArgumentParser):
 
     def error(self, message: str, *args: Any, **kwargs: Any) -> NoReturn:
         """Fail with the message, freed of passwords and keys, and the closest known key or class."""
-        super().error(without_secrets(f"{message}{self._hint(message)}"), *args, **kwargs)
+        super().error(without_secrets(one_sentence(f"{message}{self._hint(message)}")), *args, **kwargs)
         raise AssertionError("error() does not return")
 
     def _hint(self, message: str) -> str:
@@ -122,11 +126,17 @@ class RecipeGrammar(ArgumentParser):
         return ""
 
 
+class CardGrammar(RecipeGrammar):
+    """The same for verbs that take cards."""
+
+    file = "CARD"
+
+
 def _explained(action: Action, kind: object) -> list[str]:
     """The lines that explain one key."""
     word = action.dest.replace(".init_args.", ".")
     shown = getattr(kind, "__name__", None) if isinstance(kind, type) else kind
-    told = str(shown or "value").replace("typing.", "").replace("<class '", "").replace("'>", "")
+    told = re.sub(r"(?:\w+\.)+(\w)", r"\1", str(shown or "value")).replace("<class '", "").replace("'>", "")
     value = "" if action.default in (None, SUPPRESS) else f"; default {action.default}"
     head = f"  {word.upper()}" if not action.option_strings else f"  {word}=VALUE"
     explanation = fill(" ".join((action.help or "").split()), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from la4vla.cli import RecipeGrammar, card_files
+from la4vla.cli import CardGrammar, card_files
 from la4vla.construction.consistency import Consistency
 from la4vla.construction.data_check import DataCheck, Evidence
 from la4vla.construction.executors.base import Executor
@@ -126,7 +126,7 @@ def read_card(words: Sequence[str]) -> Declaration:
         FileNotFoundError: If the card does not exist.
     """
     files = card_files(words, "Name the card to build from, for example shards/metaworld.yaml.")
-    parser = RecipeGrammar(prog="python -m la4vla.construct", exit_on_error=True)
+    parser = CardGrammar(prog="python -m la4vla.construct", exit_on_error=True)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Card, as_group=False)
     config = parser.parse_args(list(words))

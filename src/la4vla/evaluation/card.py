@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from la4vla.cli import RecipeGrammar, card_files
+from la4vla.cli import CardGrammar, card_files
 from la4vla.evaluation.benchmark import Benchmark
 from la4vla.evaluation.perturbations import Disturbance, Perturbation
 from la4vla.evaluation.result import BenchmarkResult
@@ -124,7 +124,7 @@ def read_card(words: Sequence[str]) -> tuple[Evaluation, Path]:
         FileNotFoundError: If the card does not exist.
     """
     files = card_files(words, "Name the benchmark's card, for example benchmarks/metaworld.yaml.")
-    parser = RecipeGrammar(prog="python -m la4vla.evaluate", exit_on_error=True)
+    parser = CardGrammar(prog="python -m la4vla.evaluate", exit_on_error=True)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Evaluation, as_group=False)
     chosen = vars(parser.instantiate_classes(parser.parse_args(list(words))))

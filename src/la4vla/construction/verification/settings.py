@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from la4vla.cli import RecipeGrammar, card_files
+from la4vla.cli import CardGrammar, card_files
 from la4vla.construction.build import ensure_built
 from la4vla.construction.card import Declaration, read_card
 from la4vla.construction.verification.footage import Footage
@@ -68,7 +68,7 @@ def read_settings(words: Sequence[str]) -> tuple[Settings, Declaration, Path]:
         FileNotFoundError: If the card does not exist.
     """
     files = card_files(words, "Name the card whose segments are to be verified, for example shards/metaworld.yaml.")
-    parser = RecipeGrammar(prog="python -m la4vla.verify", exit_on_error=True)
+    parser = CardGrammar(prog="python -m la4vla.verify", exit_on_error=True)
     parser.add_class_arguments(Settings, as_group=False)
     chosen = parser.parse_args([word for word in words if word not in files])
     settings = Settings(**vars(parser.instantiate_classes(chosen)))
