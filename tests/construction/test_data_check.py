@@ -196,3 +196,12 @@ def test_a_set_of_small_groups_is_judged_as_a_whole(moving_card, monkeypatch):
 def test_bounds_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=f"{next(iter(settings))}.*, got"):
         DataCheck(**settings)
+
+
+def test_a_gripper_that_stays_closed_now_and_then_is_no_relative_one():
+    often, seldom = evidence_of(ARM, gripper(lambda o, c: (o, pulsed(c))), 4), evidence_of(count=40)
+    assert often.gripper.kept >= 3
+    with pytest.raises(ValueError, match="gripper_action_keep"):
+        DataCheck().judge(often, ARM, 0.01)
+    quiet = Evidence(often.episodes + 20, seldom.motion, often.gripper)
+    DataCheck().judge(quiet, ARM, 0.01)
