@@ -145,7 +145,7 @@ def _explained(action: Action, kind: object) -> list[str]:
 
 
 def help_wanted(words: Sequence[str]) -> bool:
-    """Whether ``words`` ask for help, which no card is needed for."""
+    """Return whether ``words`` ask for help; help needs no card."""
     return "--help" in words or "-h" in words
 
 

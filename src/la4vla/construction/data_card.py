@@ -56,7 +56,7 @@ def write_data_card(folder: Place, manifests: Mapping[str, Manifest], licence: s
 
 
 def card_place(folder: Place) -> Place:
-    """Where the data card of ``folder`` is, or goes."""
+    """Path of the data card of ``folder``, written or to be written."""
     path = folder / NAME
     ours = not path.exists() or OURS in path.read_bytes().decode(errors="replace")
     return path if ours else folder / OTHER_NAME
@@ -203,7 +203,7 @@ def _body(domain: Domain) -> Iterable[str]:
 
 
 def _frame(body: Embodiment) -> str:
-    """Where forward, left and up are."""
+    """Clause on the directions forward, left and up."""
     if body.forward is None or body.left is None or body.up is None:
         return "where forward, left and up are is not recorded"
     axes = f"forward is {list(body.forward)}, left {list(body.left)}, up {list(body.up)}"

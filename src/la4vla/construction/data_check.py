@@ -1,4 +1,4 @@
-"""Whether demonstrations are as their embodiment says: commands and what they lead to are held against each other."""
+"""Check of demonstrations against their embodiment: commands are compared with the motion they lead to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEVER_OPEN = 0.2  # of the stroke
 
 @dataclass(frozen=True)
 class Evidence:
-    """What demonstrations show of their embodiment; that of several adds up."""
+    """Sums over demonstrations from which their embodiment is checked; those of several add up."""
 
     episodes: int
     motion: MotionEvidence

@@ -1,4 +1,4 @@
-"""Whether a folder may be built into: nothing of anybody else's is written over, and no source is built into."""
+"""Check of a build's output folder: no foreign file is overwritten, and no source lies in it."""
 
 from __future__ import annotations
 

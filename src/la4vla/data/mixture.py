@@ -124,7 +124,7 @@ class MixtureDataModule(LightningDataModule):
 
     def teardown(self, stage: str) -> None:
         """Close the shards and end the workers."""
-        self._loader = None
+        self._loader, self._opened = None, {}
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Count the batch: here, unlike in the loader, it is really about to be trained on."""

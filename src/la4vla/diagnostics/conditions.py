@@ -107,8 +107,7 @@ class DirectionFollowing:
 
     def _predict(self, policy: Actor, condition: str, arrangement: Arrangement, possible: np.ndarray) -> torch.Tensor:
         """``(n, H, A)`` chunks in physical units; a case draws alike in every condition."""
-        masked = arrangement.view is None and isinstance(policy, Policy)
-        actor = MaskedPolicy(policy) if masked else policy  # type: ignore[arg-type]
+        actor = MaskedPolicy(policy) if arrangement.view is None and isinstance(policy, Policy) else policy
         predicted: list[np.ndarray] = []
         for start in range(0, len(possible), BATCH):
             batch = possible[start : start + BATCH].tolist()

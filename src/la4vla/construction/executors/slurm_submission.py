@@ -11,7 +11,7 @@ DELAYS_S = (5.0, 15.0, 30.0, 60.0)
 
 
 class Submission:
-    """What becomes of submitting a build's jobs.
+    """Submission of a build's jobs to SLURM, with its retries.
 
     Attributes:
         refusals: How often ``sbatch`` has refused one and the same job since it last accepted one.
