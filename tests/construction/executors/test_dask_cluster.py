@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,16 @@ def program(*words: str):
         running.wait()
 
 
+def address_in(file: Path, timeout_s: float = 60.0) -> str:
+    """The address in a scheduler's file; the scheduler makes the file first and writes to it afterwards."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.05)
+    raise TimeoutError(f"{file} holds no address after {timeout_s:g} s")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -49,9 +59,7 @@ def test_a_cluster_whose_worker_is_killed_builds_the_same_bytes_as_processes(mov
         file = tmp_path / "scheduler.json"
         running.enter_context(program(*SCHEDULER, "--scheduler-file", str(file)))
         workers = [running.enter_context(program(*WORKER, "--scheduler-file", str(file))) for _ in range(2)]
-        while not file.exists():
-            time.sleep(0.05)
-        address = json.loads(file.read_text())["address"]
+        address = address_in(file)
         words = ["executor=DaskCluster", f"executor.address={address}", f"folder={tmp_path / 'there'}"]
         slow = ["reader.init_args.seconds=0.05", f"reader.init_args.pids={pids}"]
         declaration = read_card([str(moving_card), *slow, *words])
